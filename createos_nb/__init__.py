@@ -1,0 +1,1 @@
+"""createos_nb."""

@@ -1,0 +1,1 @@
+"""The CreateOS API: every operation declared once, callable blocking and awaiting."""

@@ -1,0 +1,85 @@
+"""API keys: what signs your requests."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AliasChoices, Field, PlainSerializer
+
+from createos_nb.api.environments import PlainDescription
+from createos_nb.api.listing import Listing
+from createos_nb.api.model import Model, Timestamp
+from createos_nb.api.operation import operation
+from createos_nb.api.resource import AsyncResource, Resource
+from createos_nb.api.secret import Secret
+
+KeyName = Annotated[str, Field(min_length=4, max_length=48, pattern=r"^[a-zA-Z0-9-]+$")]
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("it has no time zone, write it like 2027-01-31T00:00:00Z")
+    return moment
+
+
+Expiry = Annotated[
+    datetime, AfterValidator(_aware), PlainSerializer(lambda moment: moment.isoformat(), when_used="json")
+]
+
+
+class APIKey(Model):
+    """A key, without its secret."""
+
+    id: str
+    name: str | None = None
+    description: str | None = None
+    user_id: str | None = None
+    created_at: Timestamp
+    updated_at: Timestamp | None = None
+    expired_at: Timestamp | None = None
+    """When it expires."""
+    revoked_at: Timestamp | None = None
+
+
+class NewAPIKey(Model):
+    """A new key with its secret, which is never shown again."""
+
+    id: str
+    # The user documentation calls it `key`.
+    secret: Secret = Field(validation_alias=AliasChoices("secret", "key"))
+
+
+class _Operations:
+    @operation("CreateAPIKey", "POST", "/v1/api-keys", safety="creates")
+    def create(self, *, name: KeyName, expiry_at: Expiry, description: PlainDescription | None = None) -> NewAPIKey:
+        """Create a key; its secret is in the answer and nowhere else.
+
+        Parameters
+        ----------
+        name
+            4 to 48 letters, digits or hyphens.
+        expiry_at
+            When it expires; an aware datetime.
+        description
+            4 to 2048 letters, digits, spaces, ``_`` or ``-``.
+        """
+        raise NotImplementedError
+
+    @operation("ListAPIKeys", "GET", "/v1/api-keys")
+    def list(self) -> Listing[APIKey]:
+        """List your keys, without their secrets."""
+        raise NotImplementedError
+
+    @operation("RevokeAPIKey", "DELETE", "/v1/api-keys/{api_key_id}", safety="destroys")
+    def revoke(self, api_key_id: str) -> str:
+        """Revoke a key at once."""
+        raise NotImplementedError
+
+
+class APIKeys(_Operations, Resource):
+    """API keys: what signs your requests."""
+
+
+class AsyncAPIKeys(_Operations, AsyncResource):
+    """API keys, awaiting."""

@@ -1,0 +1,124 @@
+"""Client: the typed CreateOS API, one attribute per noun."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+from createos_nb import settings as _settings
+from createos_nb.api.account import Account, AsyncAccount
+from createos_nb.api.analytics import AnalyticsOperations, AsyncAnalyticsOperations
+from createos_nb.api.api_keys import APIKeys, AsyncAPIKeys
+from createos_nb.api.deployments import AsyncDeployments, Deployments
+from createos_nb.api.domains import AsyncDomains, Domains
+from createos_nb.api.environments import AsyncEnvironments, Environments
+from createos_nb.api.projects import AsyncProjects, Projects
+from createos_nb.api.rest import AsyncRestDriver, RestDriver
+from createos_nb.api.secret import Secret
+
+
+def _info(chosen: _settings.Settings) -> dict[str, Any]:
+    return {
+        "api_url": chosen.api_url,
+        "transport": "rest",
+        "credential": str(chosen.credential),
+        "header": chosen.header,
+        "source": chosen.source,
+    }
+
+
+class Client:
+    """The typed client, blocking; safe to use from several threads.
+
+    Parameters
+    ----------
+    api_url
+        Origin of the API; default ``CREATEOS_API_URL``, else the public platform.
+    api_key
+        A key; default as in `createos_nb.settings.resolve`.
+    timeout_s
+        Seconds without a byte until a request counts as unanswered.
+
+    Attributes
+    ----------
+    projects, environments, deployments, domains, analytics, account, api_keys
+        The operations of each noun.
+
+    Raises
+    ------
+    SettingsError
+        No key was found, or the URL is malformed.
+    """
+
+    def __init__(
+        self, api_url: str | None = None, *, api_key: str | Secret | None = None, timeout_s: float = 30.0
+    ) -> None:
+        self._settings = _settings.resolve(api_url, api_key=api_key)
+        self._driver = RestDriver(self._settings, timeout_s=timeout_s)
+        self.projects = Projects(self._driver)
+        self.environments = Environments(self._driver)
+        self.deployments = Deployments(self._driver)
+        self.domains = Domains(self._driver)
+        self.analytics = AnalyticsOperations(self._driver)
+        self.account = Account(self._driver)
+        self.api_keys = APIKeys(self._driver)
+
+    @property
+    def settings(self) -> _settings.Settings:
+        """Where requests go and how they are signed."""
+        return self._settings
+
+    def info(self) -> dict[str, Any]:
+        """Return which platform and which key are in use; the key itself is masked."""
+        return _info(self._settings)
+
+    def close(self) -> None:
+        """Close the connections; the client is of no use afterwards."""
+        self._driver.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({self._settings.api_url}, key from {self._settings.source})"
+
+
+class AsyncClient:
+    """The typed client, awaiting: the same operations with the same signatures as `Client`."""
+
+    def __init__(
+        self, api_url: str | None = None, *, api_key: str | Secret | None = None, timeout_s: float = 30.0
+    ) -> None:
+        self._settings = _settings.resolve(api_url, api_key=api_key)
+        self._driver = AsyncRestDriver(self._settings, timeout_s=timeout_s)
+        self.projects = AsyncProjects(self._driver)
+        self.environments = AsyncEnvironments(self._driver)
+        self.deployments = AsyncDeployments(self._driver)
+        self.domains = AsyncDomains(self._driver)
+        self.analytics = AsyncAnalyticsOperations(self._driver)
+        self.account = AsyncAccount(self._driver)
+        self.api_keys = AsyncAPIKeys(self._driver)
+
+    def info(self) -> dict[str, Any]:
+        """Return which platform and which key are in use; the key itself is masked."""
+        return _info(self._settings)
+
+    async def aclose(self) -> None:
+        """Close the connections; the client is of no use afterwards."""
+        await self._driver.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"AsyncClient({self._settings.api_url}, key from {self._settings.source})"

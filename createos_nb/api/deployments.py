@@ -1,0 +1,257 @@
+"""Deployments: immutable builds of a project, which environments point at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from createos_nb.api.exchange import until
+from createos_nb.api.listing import Listing
+from createos_nb.api.message import Exchange
+from createos_nb.api.model import Model, Timestamp, known
+from createos_nb.api.operation import Multipart, Procedure, Query, operation
+from createos_nb.api.projects import Created, VcsSettings
+from createos_nb.api.resource import AsyncResource, Resource
+
+STATUSES = (
+    "queue",
+    "building",
+    "deploying",
+    "deployed",
+    "sleeping",
+    "crashing",
+    "build_error",
+    "error",
+    "cancelled",
+    "terminating",
+)
+"""The documented states, in the order of a deployment's life; `queued` and `failed` are older spellings."""
+
+UNFINISHED = frozenset({"queue", "queued", "building", "deploying"})
+"""States that lead to another one by themselves."""
+
+DeploymentStatus = Annotated[str, known(*STATUSES)]
+
+
+class DeploymentExtra(Model):
+    """Where it answers."""
+
+    endpoint: str | None = None
+
+
+class Deployment(Model):
+    """An immutable build of a project."""
+
+    id: str
+    project_id: str
+    status: DeploymentStatus
+    """An unknown one is kept, and never taken for success."""
+    version_number: int | None = None
+    source: dict[str, Any] | None = None
+    settings: VcsSettings | None = None
+    extra: DeploymentExtra = DeploymentExtra()
+    artifact_image: str | None = None
+    cancel_reason: str | None = None
+    cancelled_at: Timestamp | None = None
+    created_at: Timestamp
+    updated_at: Timestamp | None = None
+
+    @property
+    def version(self) -> str:
+        """``"v3"``, or the id's beginning when the platform gave no number."""
+        return f"v{self.version_number}" if self.version_number is not None else self.id[:8]
+
+
+class SourceFile(Model):
+    """One text file of an upload."""
+
+    path: str
+    """Relative, with forward slashes."""
+    content: str
+
+
+class BuildLogLine(Model):
+    """One line of a build log."""
+
+    deployment_id: str | None = None
+    ts: Timestamp
+    stage: str
+    line_number: int
+    log: str
+    created_at: Timestamp | None = None
+
+
+class _Operations:
+    @operation("ListDeployments", "GET", "/v1/projects/{project_id}/deployments", paged=True)
+    def list(
+        self,
+        project_id: str,
+        *,
+        page_size: Annotated[int, Field(ge=1, le=20)] = 20,
+        max_rows: Annotated[int, Field(ge=1)] | None = None,
+    ) -> Listing[Deployment]:
+        """List a project's deployments, newest first.
+
+        Parameters
+        ----------
+        page_size
+            Rows a request, 1 to 20.
+        max_rows
+            Rows in all; None for every one.
+        """
+        raise NotImplementedError
+
+    @operation("GetDeployment", "GET", "/v1/projects/{project_id}/deployments/{deployment_id}")
+    def get(self, project_id: str, deployment_id: str) -> Deployment:
+        """Return one deployment with its settings (variables masked).
+
+        Raises
+        ------
+        NotFound
+            The project has no such deployment.
+        """
+        raise NotImplementedError
+
+    @operation("UploadDeploymentFiles", "PUT", "/v1/projects/{project_id}/deployments/files", safety="creates")
+    def upload_files(
+        self, project_id: str, *, files: Annotated[Sequence[SourceFile], Field(min_length=1, max_length=100)]
+    ) -> Created:
+        """Upload text files as a new deployment of an upload project, and build it.
+
+        Parameters
+        ----------
+        files
+            1 to 100 files; for more, or for binary ones, use `upload_zip`.
+
+        Notes
+        -----
+        A PUT that creates: sent twice, it deploys twice. It is never repeated by itself.
+        """
+        raise NotImplementedError
+
+    @operation("UploadDeploymentZip", "PUT", "/v1/projects/{project_id}/deployments/upload-zip", safety="creates")
+    def upload_zip(self, project_id: str, *, file: Annotated[bytes, Multipart("file")]) -> Created:
+        """Upload a zip archive as a new deployment of an upload project, and build it.
+
+        Parameters
+        ----------
+        file
+            The archive; at most 50 MB, the official client's limit.
+
+        Raises
+        ------
+        BadRequest
+            The archive has an entry that would be written outside its directory, or is otherwise hostile.
+        """
+        raise NotImplementedError
+
+    @operation("GetBuildLogs", "GET", "/v1/projects/{project_id}/deployments/{deployment_id}/build-logs")
+    def build_logs(
+        self, project_id: str, deployment_id: str, *, skip: Annotated[int, Field(ge=0)] | None = None
+    ) -> Listing[BuildLogLine]:
+        """Return a deployment's build log; empty for image projects.
+
+        Parameters
+        ----------
+        skip
+            Lines to leave out at the beginning.
+        """
+        raise NotImplementedError
+
+    @operation("GetDeploymentLogs", "GET", "/v1/projects/{project_id}/deployments/{deployment_id}/deployment-logs")
+    def logs(
+        self,
+        project_id: str,
+        deployment_id: str,
+        *,
+        since_seconds: Annotated[int, Field(ge=1), Query("since-seconds")] | None = None,
+    ) -> str:
+        """Return what a deployment's processes printed, as one text.
+
+        Parameters
+        ----------
+        since_seconds
+            Seconds to look back; CreateOS uses 60 when it is not given.
+        """
+        raise NotImplementedError
+
+    @operation(
+        "CancelDeployment",
+        "POST",
+        "/v1/projects/{project_id}/deployments/{deployment_id}/cancel",
+        safety="idempotent",
+    )
+    def cancel(self, project_id: str, deployment_id: str) -> str:
+        """Cancel a deployment that is queued or building.
+
+        Raises
+        ------
+        Unprocessable
+            It is past that.
+        """
+        raise NotImplementedError
+
+    @operation(
+        "DeleteDeployment",
+        "DELETE",
+        "/v1/projects/{project_id}/deployments/{deployment_id}",
+        safety="destroys",
+    )
+    def delete(self, project_id: str, deployment_id: str) -> str:
+        """Terminate a deployment that no environment serves.
+
+        Notes
+        -----
+        The official command-line client uses it to put a deployment to sleep; the documentation calls it
+        asynchronous deletion.
+        """
+        raise NotImplementedError
+
+
+class _Procedures(_Operations):
+    @Procedure
+    def wait(
+        self,
+        project_id: str,
+        deployment_id: str,
+        *,
+        timeout_s: float = 960.0,
+        on_change: Callable[[Any], None] | None = None,
+    ) -> Exchange[Deployment]:
+        """Wait until a deployment's build has ended, well or badly.
+
+        Parameters
+        ----------
+        timeout_s
+            Seconds to wait; a build ends after 15 minutes at most.
+        on_change
+            Called with the deployment at every change.
+
+        Returns
+        -------
+        Deployment
+            With the state it ended in: look at ``status``, only ``deployed`` is success.
+
+        Raises
+        ------
+        TimedOut
+            It had not ended within ``timeout_s``; call again to go on waiting.
+        """
+        deployment: Deployment = yield from until(
+            lambda: Deployments.get.exchange(project_id, deployment_id),
+            lambda state: state.status not in UNFINISHED,
+            timeout_s=timeout_s,
+            what=f"The end of deployment {deployment_id}",
+            on_change=on_change,
+        )
+        return deployment
+
+
+class Deployments(_Procedures, Resource):
+    """Deployments: immutable builds of a project, which environments point at."""
+
+
+class AsyncDeployments(_Procedures, AsyncResource):
+    """Deployments, awaiting."""

@@ -1,0 +1,148 @@
+"""Envelope: from an HTTP answer to its data, or to one typed error.
+
+CreateOS wraps answers as JSend, ``{"status": "success", "data": …}``, and says ``fail`` or ``error`` also
+with HTTP 200. Other shapes were seen: ``{"success": …}`` and ``{"error": {"code", "message"}}``. Whatever
+fits none of them is an error here, never a default value.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from createos_nb.api.message import Request, Response
+from createos_nb.errors import (
+    BY_STATUS,
+    OperationFailed,
+    RateLimited,
+    Rejected,
+    ServerError,
+    UnexpectedResponse,
+)
+from createos_nb.markup import one_line
+
+_MISSING = object()
+_LONGEST_WAIT_S = 24 * 3600.0
+
+
+def data_of(request: Request, response: Response) -> Any:
+    """Return the answer's data.
+
+    Raises
+    ------
+    OperationFailed
+        The platform said no, by HTTP status or in the envelope.
+    UnexpectedResponse
+        It is not an envelope at all: HTML, empty, truncated, or another shape.
+    """
+    if 300 <= response.status < 400:
+        raise UnexpectedResponse(
+            f"{request} was redirected to {one_line(response.headers.get('location', 'nowhere'))}; the key was not "
+            "sent there. Check the API URL.",
+        )
+    body = _json(response)
+    refusal = _refusal(body)
+    if response.status >= 400 or refusal is not None:
+        raise _failure(request, response, refusal or _text(response))
+    data = _data(body)
+    if data is _MISSING:
+        raise UnexpectedResponse(
+            f"{request} answered HTTP {response.status} with something that is not a CreateOS answer "
+            f"({one_line(_text(response), limit=80) or 'empty'}). Check the API URL and any proxy in between.",
+            body=_text(response),
+        )
+    return data
+
+
+def _json(response: Response) -> Any:
+    try:
+        return json.loads(response.body)
+    except (ValueError, RecursionError):
+        return _MISSING
+
+
+def _text(response: Response) -> str:
+    return response.body[:2000].decode("utf-8", "replace")
+
+
+def _refusal(body: Any) -> str | None:
+    """Return the platform's sentence when the envelope says that it did not happen."""
+    if not isinstance(body, dict):
+        return None
+    error = body.get("error")
+    if error and "data" not in body:
+        return str(error.get("message", error)) if isinstance(error, dict) else str(error)
+    if body.get("status") in {"fail", "error"} or body.get("success") is False:
+        said = body.get("data") or body.get("message") or "no reason given"
+        return said if isinstance(said, str) else json.dumps(said)
+    return None
+
+
+def _data(body: Any) -> Any:
+    if not isinstance(body, dict) or "data" not in body:
+        return _MISSING
+    return body["data"] if body.get("status") == "success" or body.get("success") is True else _MISSING
+
+
+def _failure(request: Request, response: Response, detail: str) -> OperationFailed:
+    status = response.status
+    default = Rejected if status < 400 else ServerError if status >= 500 else OperationFailed
+    kind = BY_STATUS.get(status, default)
+    said = one_line(detail, limit=300) or f"HTTP {status}"
+    message = f"{request.operation} was refused (HTTP {status}): {said}"
+    error = kind(
+        f"{message.rstrip('.')}. {kind.advice}".rstrip(),
+        operation=request.operation,
+        method=request.method,
+        path=request.template,
+        status=status,
+        detail=detail,
+        request_id=response.headers.get("x-request-id"),
+    )
+    if isinstance(error, RateLimited):
+        wait = retry_after_s(response.headers)
+        error.retry_at = None if wait is None else datetime.now(UTC) + timedelta(seconds=wait)
+    return error
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Return how long the platform asks to wait, in seconds, or None when it does not say so usably.
+
+    Reads ``Retry-After`` (seconds, or a date taken relative to the answer's own ``Date``), then
+    ``X-RateLimit-Reset`` (a unix second, likewise), so that a wrong local clock does no harm.
+    """
+    date = _date(headers.get("date"))
+    asked = headers.get("retry-after", "").strip()
+    moment = _date(asked)
+    reset = _number(headers.get("x-ratelimit-reset"))
+    if (seconds := _number(asked)) is not None:
+        return _bounded(seconds)
+    if moment is not None and date is not None:
+        return _bounded((moment - date).total_seconds())
+    if reset is not None and date is not None:
+        return _bounded(reset - date.timestamp())
+    return None
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(seconds, 0.0), _LONGEST_WAIT_S)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _date(text: str | None) -> datetime | None:
+    try:
+        moment = email.utils.parsedate_to_datetime(text or "")
+    except (ValueError, IndexError):
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

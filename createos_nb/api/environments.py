@@ -1,0 +1,348 @@
+"""Environments: where a project's deployments serve; each with variables, resources and one live deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from createos_nb.api.exchange import until
+from createos_nb.api.listing import Listing
+from createos_nb.api.message import Exchange
+from createos_nb.api.model import Model, Timestamp, known
+from createos_nb.api.operation import Procedure, Query, operation
+from createos_nb.api.projects import Availability, Created, Description, DisplayName, Port, UniqueName
+from createos_nb.api.resource import AsyncResource, Resource
+from createos_nb.api.secret import Secret
+from createos_nb.errors import NotFound
+
+EnvironmentStatus = Annotated[str, known("active", "updating", "promoting", "resizing", "deleting")]
+
+Branch = Annotated[str, Field(min_length=1, max_length=255)]
+Cpu = Annotated[int, Field(ge=200, le=500)]
+Memory = Annotated[int, Field(ge=500, le=1024)]
+Replicas = Annotated[int, Field(ge=1, le=3)]
+PlainDescription = Annotated[str, Field(min_length=4, max_length=2048, pattern=r"^[a-zA-Z0-9 _-]+$")]
+
+
+class Resources(Model):
+    """What each environment may use."""
+
+    cpu: Cpu
+    """Millicores, 200 to 500."""
+    memory: Memory
+    """MB, 500 to 1024."""
+    replicas: Replicas
+    """1 to 3."""
+
+
+class EnvironmentSettings(Model):
+    """The variables its processes are started with."""
+
+    run_envs: dict[str, Secret] = Field(default_factory=dict)
+
+
+class EnvironmentExtra(Model):
+    """Where it answers."""
+
+    endpoint: str | None = None
+    custom_domains: tuple[str, ...] = ()
+
+
+class Environment(Model):
+    """An environment: what is live on it and what it may use."""
+
+    id: str
+    project_id: str
+    unique_name: str
+    display_name: str
+    description: str | None = None
+    status: EnvironmentStatus
+    branch: str | None = None
+    is_auto_promote_enabled: bool = False
+    project_deployment_id: str | None = None
+    """The deployment that is live."""
+    resources: Resources | None = None
+    settings: EnvironmentSettings = EnvironmentSettings()
+    extra: EnvironmentExtra = EnvironmentExtra()
+    created_at: Timestamp
+    updated_at: Timestamp | None = None
+
+
+class _Operations:
+    @operation("CreateProjectEnvironment", "POST", "/v1/projects/{project_id}/environments", safety="creates")
+    def create(
+        self,
+        project_id: str,
+        *,
+        unique_name: UniqueName,
+        display_name: DisplayName,
+        description: Description | None,
+        resources: Resources,
+        settings: EnvironmentSettings,
+        branch: Branch | None = None,
+        is_auto_promote_enabled: bool = False,
+    ) -> Created:
+        """Create an environment.
+
+        Parameters
+        ----------
+        unique_name
+            4 to 32 letters, digits or hyphens; part of its address.
+        display_name
+            4 to 48 letters, digits, spaces, ``_`` or ``-``.
+        description
+            4 to 2048 characters, or None. Only letters, digits, spaces, ``_`` and ``-`` can be written
+            back by `update`, so keep to them.
+        resources
+            cpu 200 to 500 millicores, memory 500 to 1024 MB, 1 to 3 replicas.
+        settings
+            The variables of its processes.
+        branch
+            The branch a vcs project's environment follows; the other types have none.
+        is_auto_promote_enabled
+            Put every successful deployment live by itself.
+        """
+        raise NotImplementedError
+
+    @operation("ListProjectEnvironments", "GET", "/v1/projects/{project_id}/environments")
+    def list(self, project_id: str) -> Listing[Environment]:
+        """List a project's environments with their variables (masked), resources and live deployment."""
+        raise NotImplementedError
+
+    @operation(
+        "CheckProjectEnvironmentUniqueName",
+        "POST",
+        "/v1/projects/{project_id}/environments/available-unique-name",
+        safety="read",
+    )
+    def check_unique_name(self, project_id: str, *, unique_name: UniqueName) -> Availability:
+        """Say whether an environment name is free in this project."""
+        raise NotImplementedError
+
+    @operation(
+        "UpdateProjectEnvironment",
+        "PUT",
+        "/v1/projects/{project_id}/environments/{environment_id}",
+        safety="idempotent",
+    )
+    def update(
+        self,
+        project_id: str,
+        environment_id: str,
+        *,
+        display_name: DisplayName,
+        description: PlainDescription,
+        branch: Branch | None = None,
+        is_auto_promote_enabled: bool | None = None,
+    ) -> str:
+        """Replace an environment's names, description, branch and auto-promotion.
+
+        The whole object is written: pass what is to stay as well.
+
+        Parameters
+        ----------
+        display_name
+            4 to 48 letters, digits, spaces, ``_`` or ``-``.
+        description
+            4 to 2048 letters, digits, spaces, ``_`` or ``-``: tighter than when it was created.
+        branch
+            Branch it follows (vcs projects only).
+        is_auto_promote_enabled
+            Put every successful deployment live by itself.
+        """
+        raise NotImplementedError
+
+    @operation(
+        "DeleteProjectEnvironment",
+        "DELETE",
+        "/v1/projects/{project_id}/environments/{environment_id}",
+        safety="destroys",
+    )
+    def delete(self, project_id: str, environment_id: str) -> str:
+        """Delete an environment; what is live on it stops."""
+        raise NotImplementedError
+
+    @operation(
+        "AssignDeploymentToProjectEnvironment",
+        "POST",
+        "/v1/projects/{project_id}/environments/{environment_id}/assign-deployment",
+        safety="idempotent",
+    )
+    def assign_deployment(self, project_id: str, environment_id: str, *, deployment_id: str) -> str:
+        """Make a deployment live on an environment; it goes on in the background, see `wait`.
+
+        Parameters
+        ----------
+        deployment_id
+            A deployment of the same project whose status is ``deployed``.
+
+        Raises
+        ------
+        Unprocessable
+            The deployment cannot serve.
+        """
+        raise NotImplementedError
+
+    @operation(
+        "UpdateProjectEnvironmentResources",
+        "PUT",
+        "/v1/projects/{project_id}/environments/{environment_id}/resources",
+        safety="idempotent",
+    )
+    def update_resources(
+        self, project_id: str, environment_id: str, *, cpu: Cpu, memory: Memory, replicas: Replicas
+    ) -> str:
+        """Scale an environment; it goes on in the background, see `wait`.
+
+        Parameters
+        ----------
+        cpu
+            Millicores for each replica, 200 to 500.
+        memory
+            MB for each replica, 500 to 1024.
+        replicas
+            Processes, 1 to 3.
+        """
+        raise NotImplementedError
+
+    @operation(
+        "UpdateProjectEnvironmentEnvironmentVariables",
+        "PUT",
+        "/v1/projects/{project_id}/environments/{environment_id}/environment-variables",
+        safety="idempotent",
+    )
+    def update_variables(
+        self, project_id: str, environment_id: str, *, run_envs: dict[str, Secret], port: Port | None = None
+    ) -> str:
+        """Replace all variables of an environment; they take effect with its next deployment.
+
+        Parameters
+        ----------
+        run_envs
+            The whole map: a name that is left out is removed.
+        port
+            1 to 65535 (image projects only).
+        """
+        raise NotImplementedError
+
+    @operation("GetProjectEnvironmentLogs", "GET", "/v1/projects/{project_id}/environments/{environment_id}/logs")
+    def logs(
+        self,
+        project_id: str,
+        environment_id: str,
+        *,
+        since_seconds: Annotated[int, Field(ge=1), Query("since-seconds")] | None = None,
+    ) -> str:
+        """Return what an environment's processes printed, as one text.
+
+        Parameters
+        ----------
+        since_seconds
+            Seconds to look back; CreateOS uses 60 when it is not given.
+
+        Notes
+        -----
+        Answers ``"Listening for logs..."`` when there is nothing.
+        """
+        raise NotImplementedError
+
+
+def find(environments: Listing[Environment], environment_id: str) -> Environment:
+    """Return the environment with this id; there is no operation that gets a single one.
+
+    Raises
+    ------
+    NotFound
+        The project has no such environment.
+    """
+    for environment in environments:
+        if environment.id == environment_id:
+            return environment
+    raise NotFound(
+        f"The project has no environment {environment_id}. Check the id, or whether it was deleted.",
+        operation="ListProjectEnvironments",
+        status=404,
+    )
+
+
+def _settled(deployment_id: str | None) -> Callable[[Environment], bool]:
+    """Return a test of whether an environment has come to rest after a change.
+
+    A change is accepted before it shows: an environment that is still ``active`` with its old deployment
+    counts as at rest only when it was seen busy since, or has stayed so for several reads (about 10 s).
+    """
+    reads, was_busy = 0, False
+
+    def settled(environment: Environment) -> bool:
+        nonlocal reads, was_busy
+        reads += 1
+        if environment.status != "active":
+            was_busy = True
+            return False
+        return deployment_id in {None, environment.project_deployment_id} or was_busy or reads > 6
+
+    return settled
+
+
+class _Procedures(_Operations):
+    @Procedure
+    def get(self, project_id: str, environment_id: str) -> Exchange[Environment]:
+        """Return one environment, out of the list of its project.
+
+        Raises
+        ------
+        NotFound
+            The project has no such environment.
+        """
+        return find((yield from Environments.list.exchange(project_id)), environment_id)
+
+    @Procedure
+    def wait(
+        self,
+        project_id: str,
+        environment_id: str,
+        *,
+        deployment_id: str | None = None,
+        timeout_s: float = 300.0,
+        on_change: Callable[[Any], None] | None = None,
+    ) -> Exchange[Environment]:
+        """Wait until an environment is active, and serves a given deployment.
+
+        Parameters
+        ----------
+        deployment_id
+            The deployment that is to be live; None for whichever is.
+        timeout_s
+            Seconds to wait.
+        on_change
+            Called with the environment at every change.
+
+        Returns
+        -------
+        Environment
+            As it is once active. When a deployment was given and is not live, the promotion was refused:
+            compare ``project_deployment_id``.
+
+        Raises
+        ------
+        TimedOut
+            It was not active within ``timeout_s``.
+        """
+        environment: Environment = yield from until(
+            lambda: Environments.get.function(self, project_id, environment_id),
+            _settled(deployment_id),
+            timeout_s=timeout_s,
+            what=f"Environment {environment_id} being active",
+            on_change=on_change,
+        )
+        return environment
+
+
+class Environments(_Procedures, Resource):
+    """Environments: where a project's deployments serve."""
+
+
+class AsyncEnvironments(_Procedures, AsyncResource):
+    """Environments, awaiting."""

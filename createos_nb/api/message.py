@@ -1,0 +1,53 @@
+"""Message: what travels between an exchange, which decides, and a driver, which carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+Safety = Literal["read", "idempotent", "creates", "destroys"]
+"""What repeating an operation would do; retrying is decided by it, never by the HTTP verb."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request, ready to be sent; its text form names the operation and shows no value."""
+
+    operation: str
+    method: str
+    template: str
+    path: str
+    safety: Safety
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: Any = field(default=None, repr=False)
+    file: bytes | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.operation} ({self.method} {self.template})"
+
+
+@dataclass(frozen=True)
+class Response:
+    """One answer, whatever carried it; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Sleep:
+    """Let time pass; the driver sends back its monotonic clock in seconds."""
+
+    seconds: float
+
+
+class Unanswered(Exception):
+    """A driver throws this into an exchange: the request was sent and no answer came back."""
+
+
+Exchange: TypeAlias = Generator[Request | Sleep, Any, T]
+"""Yields requests and sleeps, is sent responses and clock readings, returns a value or raises."""

@@ -1,0 +1,465 @@
+"""Operation: one endpoint of CreateOS, declared once as a typed, documented function.
+
+A declaration looks like a method and is never run, hence its body ``raise NotImplementedError``:
+
+    class _Operations:
+        @operation("GetDeployment", "GET", "/v1/projects/{project_id}/deployments/{deployment_id}")
+        def get(self, project_id: str, deployment_id: str) -> Deployment:
+            '''Return one deployment. …'''
+            raise NotImplementedError
+
+Everything else is a view of it: the blocking method (on a `Resource`), the awaiting one (on an
+`AsyncResource`), the REST request, and on the embedded platform the route, the reading of arguments and
+the writing of answers.
+
+Where an argument travels: names in the path go there; of GET and DELETE the rest is the query, of other
+methods the JSON body in camelCase. `Query` and `Multipart` mark the exceptions. A required argument is
+always sent; an optional one only when it is not None.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import (
+    Annotated,
+    Any,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    TypeVar,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, create_model
+from pydantic.alias_generators import to_camel
+
+from createos_nb.api import path as paths
+from createos_nb.api.exchange import call, pages
+from createos_nb.api.listing import Listing
+from createos_nb.api.message import Exchange, Request, Safety
+from createos_nb.api.resource import AsyncResource, Resource
+from createos_nb.errors import BadRequest, InvalidArgument
+from createos_nb.markup import one_line
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+OPERATIONS: dict[str, Operation[..., Any]] = {}
+"""Every declaration by its operation id."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """Mark of an argument that travels in the query; ``name`` where the wire spells it differently."""
+
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Multipart:
+    """Mark of the one argument that travels as a multipart form field."""
+
+    name: str
+
+
+class _Arguments(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", hide_input_in_errors=True
+    )
+
+
+@dataclass(frozen=True)
+class _Parameter:
+    name: str
+    place: str  # "path", "query", "body", "file", or "local" for the two of paging
+    wire: str
+    annotation: Any
+    default: Any
+
+
+class Operation(Generic[P, T]):
+    """One declared endpoint; see the module's docstring.
+
+    Attributes
+    ----------
+    name
+        The operation id, as in the OpenAPI file.
+    method, path
+        HTTP verb and path template.
+    tool
+        Name of the MCP tool that does the same; None where there is none.
+    safety
+        What sending it twice would do: "read", "idempotent", "creates" or "destroys".
+    paged
+        True when it answers in pages of up to `page_limit` rows.
+    """
+
+    def __init__(
+        self,
+        function: Callable[Concatenate[Any, P], T],
+        *,
+        name: str,
+        method: str,
+        path: str,
+        tool: str | None,
+        safety: Safety,
+        paged: bool,
+    ) -> None:
+        self.function = function
+        self.name = name
+        self.method = method
+        self.path = path
+        self.tool = tool
+        self.safety = safety
+        self.paged = paged
+        self.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\nREST: {method} {path}. " + (
+            f"MCP tool: {tool}." if tool else "No MCP tool."
+        )
+
+    def __repr__(self) -> str:
+        return f"<Operation {self.name}: {self.method} {self.path}>"
+
+    # --- views for the client -------------------------------------------------------------------------
+
+    def __set_name__(self, owner: type, attribute: str) -> None:
+        self.attribute = attribute
+
+    @overload
+    def __get__(self, resource: None, owner: type) -> Operation[P, T]: ...
+    @overload
+    def __get__(self, resource: Resource, owner: type) -> Callable[P, T]: ...
+    @overload
+    def __get__(self, resource: AsyncResource, owner: type) -> Callable[P, Awaitable[T]]: ...
+    def __get__(self, resource: Resource | AsyncResource | None, owner: type) -> Any:
+        """Return the declaration itself, or the method that carries it out through a resource."""
+        if resource is None:
+            return self
+
+        def method(*args: P.args, **kwargs: P.kwargs) -> Any:
+            return resource.run(self.exchange(*args, **kwargs))
+
+        return bound(self, method, resource)
+
+    def exchange(self, *args: P.args, **kwargs: P.kwargs) -> Exchange[T]:
+        """Return the exchange that calls this operation; bad arguments raise here, before any I/O."""
+        if not self.paged:
+            return call(self.request(*args, **kwargs), self._result.validate_python)
+        values = self._validated(self._bind(*args, **kwargs), InvalidArgument)
+        return cast(
+            "Exchange[T]",
+            pages(
+                lambda limit, offset: self._request({**values, "page_size": limit, "offset": offset}),
+                self._rows.validate_python,
+                page_size=values["page_size"],
+                max_rows=values["max_rows"],
+                key=lambda row: row.id,
+            ),
+        )
+
+    def request(self, *args: P.args, **kwargs: P.kwargs) -> Request:
+        """Return the REST request for these arguments.
+
+        Raises
+        ------
+        TypeError
+            An argument is missing, misspelt or one too many.
+        InvalidArgument
+            A value is out of bounds; the message names the field, the value and what is allowed.
+        """
+        return self._request(self._validated(self._bind(*args, **kwargs), InvalidArgument))
+
+    def _bind(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+        bound_arguments = self.signature.bind(*args, **kwargs)
+        bound_arguments.apply_defaults()
+        return dict(bound_arguments.arguments)
+
+    def _request(self, values: Mapping[str, Any]) -> Request:
+        sent = {
+            place: {
+                item.wire: values[item.name]
+                for item in self._parameters
+                if item.place == place
+                and (item.default is inspect.Parameter.empty or values[item.name] is not None)
+            }
+            for place in ("query", "body", "file")
+        }
+        query = {name: _query_text(value) for name, value in sent["query"].items()}
+        if self.paged:
+            query |= {"limit": str(values["page_size"]), "offset": str(values.get("offset", 0))}
+        return Request(
+            operation=self.name,
+            method=self.method,
+            template=self.path,
+            path=paths.fill(self.path, values),
+            safety=self.safety,
+            query=query,
+            body=(
+                {name: _wire(value, leave_out_none=True) for name, value in sent["body"].items()}
+                if self._has("body")
+                else None
+            ),
+            file=next(iter(sent["file"].values()), None),
+        )
+
+    # --- views for the platform -----------------------------------------------------------------------
+
+    def receive(self, path: Mapping[str, str], query: Mapping[str, str], body: Any) -> dict[str, Any]:
+        """Read what a client sent as this declaration's arguments.
+
+        Parameters
+        ----------
+        path
+            The path's values by name, unquoted.
+        query
+            The query's values by name.
+        body
+            The decoded JSON object, or the uploaded bytes of a multipart operation; None when there is none.
+
+        Returns
+        -------
+        dict
+            Validated values by the declaration's parameter names; of a paged operation ``limit`` and
+            ``offset`` in place of ``page_size`` and ``max_rows``.
+
+        Raises
+        ------
+        BadRequest
+            A value is missing or out of bounds.
+        """
+        if self._has("body") and not isinstance(body, dict):
+            raise BadRequest.answer("The body must be a JSON object.")
+        places: dict[str, Mapping[str, Any]] = {"path": path, "query": query, "body": body if body else {}}
+        values = {
+            item.name: places[item.place][item.wire]
+            for item in self._parameters
+            if item.place in places and item.wire in places[item.place]
+        }
+        if self._has("file"):
+            values |= {item.name: body for item in self._parameters if item.place == "file" and body is not None}
+        if self.paged and "limit" in query:
+            values["page_size"] = query["limit"]
+        received = self._validated(values, BadRequest.answer)
+        if self.paged:
+            received.pop("max_rows")
+            received["limit"] = received.pop("page_size") if "limit" in query else 10
+            received["offset"] = _offset(query.get("offset", "0"))
+        return received
+
+    def answer(self, value: Any) -> Any:
+        """Return a handler's result as it travels: models in camelCase with secrets in clear."""
+        return _wire(value)
+
+    # --- read from the declaration, at first use ------------------------------------------------------
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """The declared signature without ``self``, annotations evaluated."""
+        whole = inspect.signature(self.function, eval_str=True)
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
+
+    @cached_property
+    def _parameters(self) -> tuple[_Parameter, ...]:
+        return tuple(self._parameter(parameter) for parameter in self.signature.parameters.values())
+
+    def _parameter(self, parameter: inspect.Parameter) -> _Parameter:
+        marks = get_args(parameter.annotation)[1:] if get_origin(parameter.annotation) is Annotated else ()
+        query = next((mark for mark in marks if isinstance(mark, Query)), None)
+        file = next((mark for mark in marks if isinstance(mark, Multipart)), None)
+        name = parameter.name
+        if name in paths.names(self.path):
+            place, wire = "path", name
+        elif self.paged and name in {"page_size", "max_rows"}:
+            place, wire = "local", name
+        elif file is not None:
+            place, wire = "file", file.name
+        elif query is not None or self.method in {"GET", "DELETE"}:
+            place, wire = "query", (query.name if query and query.name else name)
+        else:
+            place, wire = "body", to_camel(name)
+        return _Parameter(name, place, wire, parameter.annotation, parameter.default)
+
+    def _has(self, place: str) -> bool:
+        return any(item.place == place for item in self._parameters)
+
+    @cached_property
+    def arguments_model(self) -> type[BaseModel]:
+        """A model of the declared parameters, with their bounds."""
+        fields: dict[str, Any] = {
+            item.name: (item.annotation, Field(... if item.default is inspect.Parameter.empty else item.default))
+            for item in self._parameters
+        }
+        return create_model(f"{self.name}Arguments", __base__=_Arguments, **fields)
+
+    def _validated(self, values: Mapping[str, Any], error_class: Callable[[str], Exception]) -> dict[str, Any]:
+        try:
+            model = self.arguments_model.model_validate(values)
+        except ValidationError as error:
+            raise error_class(self._complaint(error)) from None
+        return {item.name: getattr(model, item.name) for item in self._parameters}
+
+    def _complaint(self, error: ValidationError) -> str:
+        first = error.errors(include_url=False)[0]
+        # A union puts the name of the model it tried into the place; a person typed only the fields.
+        field = ".".join(str(part) for part in first["loc"] if not str(part)[:1].isupper()) or "arguments"
+        message = first["msg"].removeprefix("Value error, ")
+        value = first.get("input")
+        shown = f"={value!r}" if isinstance(value, str | int | float) and len(str(value)) <= 80 else ""
+        if any(word in field.lower() for word in ("env", "vars", "secret", "key", "content")):
+            shown = ""
+        missing = first["type"] == "missing"
+        return one_line(
+            f"{self.name}: {field} is required."
+            if missing
+            else f"{self.name}: {field}{shown} is refused: {message}.",
+            limit=400,
+        )
+
+    @cached_property
+    def _result(self) -> TypeAdapter[Any]:
+        annotation = self.signature.return_annotation
+        if get_origin(annotation) is Listing:
+            return TypeAdapter(
+                Annotated[Any, PlainValidator(lambda data: Listing(self._rows.validate_python(data)))]
+            )
+        return TypeAdapter(annotation)
+
+    @cached_property
+    def _rows(self) -> TypeAdapter[Any]:
+        row: Any = get_args(self.signature.return_annotation)[0]
+        return TypeAdapter(tuple[row, ...])
+
+
+def _offset(text: str) -> int:
+    if not text.isdecimal() or len(text) > 12:
+        raise BadRequest.answer("offset must be a whole number from 0.")
+    return int(text)
+
+
+def _query_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+_anything: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+def _wire(value: Any, *, leave_out_none: bool = False) -> Any:
+    return _anything.dump_python(
+        value, mode="json", by_alias=True, exclude_none=leave_out_none, context={"reveal": True}
+    )
+
+
+def operation(
+    name: str,
+    method: str,
+    path: str,
+    *,
+    safety: Safety | None = None,
+    tool: str | None = "",
+    paged: bool = False,
+) -> Callable[[Callable[Concatenate[Any, P], T]], Operation[P, T]]:
+    """Declare an endpoint; see the module's docstring.
+
+    Parameters
+    ----------
+    name
+        The operation id of the OpenAPI file.
+    method, path
+        HTTP verb and path template.
+    safety
+        What sending it twice would do; only a GET may leave it out ("read").
+    tool
+        Name of the MCP tool when it differs from ``name``; None when there is none.
+    paged
+        It answers ``{data, pagination}`` and takes ``page_size`` and ``max_rows``.
+    """
+    if safety is None and method != "GET":
+        raise TypeError(f"{name}: say what sending it twice would do, with safety=.")
+
+    def declare(function: Callable[Concatenate[Any, P], T]) -> Operation[P, T]:
+        declared = Operation(
+            function,
+            name=name,
+            method=method,
+            path=path,
+            tool=name if tool == "" else tool,
+            safety=safety or "read",
+            paged=paged,
+        )
+        if name in OPERATIONS:
+            raise TypeError(f"{name} is declared twice.")
+        OPERATIONS[name] = declared
+        return declared
+
+    return declare
+
+
+class Procedure(Generic[P, T]):
+    """Several operations in a row as one method of a resource, in both colours.
+
+    The decorated function is a generator method that returns an exchange; its first argument is unused,
+    since it names the operations through their class.
+    """
+
+    def __init__(self, function: Callable[Concatenate[Any, P], Exchange[T]]) -> None:
+        self.function = function
+        self.__doc__ = inspect.cleandoc(function.__doc__ or "")
+
+    def __set_name__(self, owner: type, attribute: str) -> None:
+        self.attribute = attribute
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """The signature without ``self``, returning what the exchange returns."""
+        whole = inspect.signature(self.function, eval_str=True)
+        (result,) = get_args(whole.return_annotation)[2:] or (whole.return_annotation,)
+        return whole.replace(parameters=list(whole.parameters.values())[1:], return_annotation=result)
+
+    @overload
+    def __get__(self, resource: None, owner: type) -> Procedure[P, T]: ...
+    @overload
+    def __get__(self, resource: Resource, owner: type) -> Callable[P, T]: ...
+    @overload
+    def __get__(self, resource: AsyncResource, owner: type) -> Callable[P, Awaitable[T]]: ...
+    def __get__(self, resource: Resource | AsyncResource | None, owner: type) -> Any:
+        """Return the procedure itself, or the method that carries it out through a resource."""
+        if resource is None:
+            return self
+
+        def method(*args: P.args, **kwargs: P.kwargs) -> Any:
+            return resource.run(self.function(resource, *args, **kwargs))
+
+        return bound(self, method, resource)
+
+
+def bound(declared: Any, method: Callable[..., Any], resource: object) -> Callable[..., Any]:
+    """Dress a method as its declaration, and keep it on the resource.
+
+    With both ``__signature__`` and ``__wrapped__``, Shift-Tab shows the real signature and ``??`` the
+    declaration's source; kept in ``__dict__`` it is the same object at every look.
+    """
+    method.__name__ = declared.attribute
+    method.__qualname__ = f"{type(resource).__name__}.{declared.attribute}"
+    method.__doc__ = declared.__doc__
+    method.__module__ = declared.function.__module__
+    method.__wrapped__ = declared.function  # type: ignore[attr-defined] # functions take attributes
+    method.__signature__ = readable(declared.signature, declared.function)  # type: ignore[attr-defined]
+    vars(resource)[declared.attribute] = method
+    return method
+
+
+def readable(signature: inspect.Signature, function: Callable[..., Any]) -> inspect.Signature:
+    """Return a signature whose annotations show types alone, without bounds and marks, as Shift-Tab should."""
+    plain = get_type_hints(function)
+    return signature.replace(
+        parameters=[
+            parameter.replace(annotation=plain.get(name, parameter.annotation))
+            for name, parameter in signature.parameters.items()
+        ]
+    )

@@ -1,0 +1,245 @@
+"""Projects: what is deployed; a repository, an image or uploaded files, with its build and run settings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from createos_nb.api.listing import Listing
+from createos_nb.api.model import Model, Timestamp, known
+from createos_nb.api.operation import operation
+from createos_nb.api.resource import AsyncResource, Resource
+from createos_nb.api.secret import Secret
+
+ProjectType = Annotated[str, known("vcs", "image", "upload")]
+ProjectStatus = Annotated[str, known("active", "deleting", "deleted")]
+
+UniqueName = Annotated[str, Field(min_length=4, max_length=32, pattern=r"^[a-zA-Z0-9-]+$")]
+DisplayName = Annotated[str, Field(min_length=4, max_length=48, pattern=r"^[a-zA-Z0-9 _-]+$")]
+Description = Annotated[str, Field(min_length=4, max_length=2048)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+ShortText = Annotated[str, Field(max_length=255)]
+
+
+class UploadSettings(Model):
+    """How an upload project is built and run; an empty command is detected from the files."""
+
+    framework: ShortText | None = None
+    runtime: ShortText | None = None
+    """Such as ``"python:3.12"``, ``"node:20"`` or ``"static"``."""
+    port: Port | None = None
+    directory_path: ShortText | None = None
+    install_command: ShortText | None = None
+    build_command: ShortText | None = None
+    run_command: ShortText | None = None
+    build_dir: ShortText | None = None
+    build_flag: ShortText | None = None
+    run_flag: ShortText | None = None
+    build_vars: dict[str, Secret] | None = None
+    run_envs: dict[str, Secret] | None = None
+    has_dockerfile: bool = False
+    use_build_ai: Annotated[bool, Field(alias="useBuildAI")] = False
+
+
+class VcsSettings(UploadSettings):
+    """How a repository is built and run."""
+
+    port: Port | None = None
+    build_flags: dict[str, str] | None = None
+    ignore_branches: list[ShortText] | None = None
+
+
+class ImageSettings(Model):
+    """How a container image is run."""
+
+    port: Port
+    run_envs: dict[str, Secret] | None = None
+
+
+Settings = UploadSettings | VcsSettings | ImageSettings
+
+
+class VcsSource(Model):
+    """The repository of a vcs project."""
+
+    vcs_name: Literal["github"] = "github"
+    vcs_installation_id: str
+    vcs_repo_id: str
+
+
+# The documentation's own examples send an empty object for the types that have no source.
+Source = Annotated[VcsSource | None, BeforeValidator(lambda source: source or None)]
+
+
+class Project(Model):
+    """A project: its type, its settings, and when it was made."""
+
+    id: str
+    unique_name: str
+    display_name: str
+    type: ProjectType
+    status: ProjectStatus
+    description: str | None = None
+    app_id: str | None = None
+    user_id: str | None = None
+    source: dict[str, Any] | None = None
+    settings: VcsSettings | None = None
+    enabled_security_scan: bool = False
+    created_at: Timestamp
+    updated_at: Timestamp | None = None
+    deleted_at: Timestamp | None = None
+    expire_at: Timestamp | None = None
+
+
+class Created(Model):
+    """What creating something answers: its id."""
+
+    id: str
+
+
+class Availability(Model):
+    """Whether a name is free."""
+
+    is_available: bool
+
+
+class SupportedTypes(Model):
+    """What the platform can build and run."""
+
+    runtimes: tuple[str, ...] = ()
+    frameworks: tuple[str, ...] = ()
+
+
+class _Operations:
+    @operation("CreateProject", "POST", "/v1/projects", safety="creates")
+    def create(
+        self,
+        *,
+        unique_name: UniqueName,
+        display_name: DisplayName,
+        type: Literal["vcs", "image", "upload"],
+        settings: Settings,
+        source: Source = None,
+        description: Description | None = None,
+        app_id: str | None = None,
+        enabled_security_scan: bool = False,
+    ) -> Created:
+        """Create a project.
+
+        Parameters
+        ----------
+        unique_name
+            4 to 32 letters, digits or hyphens; part of its address, unique regardless of case.
+        display_name
+            4 to 48 letters, digits, spaces, ``_`` or ``-``.
+        type
+            ``"vcs"`` (GitHub), ``"image"`` (container image) or ``"upload"`` (files).
+        settings
+            `UploadSettings`, `VcsSettings` or `ImageSettings`, fitting the type.
+        source
+            The repository of a vcs project; the other types have none.
+        description
+            4 to 2048 characters.
+        app_id
+            The app to put it in.
+        enabled_security_scan
+            Scan every deployment.
+
+        Raises
+        ------
+        Conflict
+            The name is taken.
+        """
+        raise NotImplementedError
+
+    @operation("ListProjects", "GET", "/v1/projects", paged=True)
+    def list(
+        self,
+        *,
+        name: Annotated[str, Field(max_length=100)] | None = None,
+        type: Literal["vcs", "image", "upload"] | None = None,
+        status: Literal["active", "deleting", "deleted"] | None = None,
+        app: str | None = None,
+        page_size: Annotated[int, Field(ge=1, le=20)] = 20,
+        max_rows: Annotated[int, Field(ge=1)] | None = None,
+    ) -> Listing[Project]:
+        """List your projects, newest first.
+
+        Parameters
+        ----------
+        name
+            Only those whose name contains this, at most 100 characters.
+        type, status
+            Only those of this type, in this state.
+        app
+            Only those of this app, by id; ``"null"`` for those without one.
+        page_size
+            Rows a request, 1 to 20.
+        max_rows
+            Rows in all; None for every one.
+        """
+        raise NotImplementedError
+
+    @operation("GetProject", "GET", "/v1/projects/{project_id}")
+    def get(self, project_id: str) -> Project:
+        """Return one project with its settings.
+
+        Raises
+        ------
+        NotFound
+            There is no such project, or this key may not see it.
+        """
+        raise NotImplementedError
+
+    @operation("CheckProjectUniqueName", "POST", "/v1/projects/available-unique-name", safety="read")
+    def check_unique_name(self, *, unique_name: UniqueName) -> Availability:
+        """Say whether a project name is free."""
+        raise NotImplementedError
+
+    @operation("UpdateProjectSettings", "PUT", "/v1/projects/{project_id}/settings", safety="idempotent")
+    def update_settings(
+        self,
+        project_id: str,
+        *,
+        runtime: ShortText | None = None,
+        framework: ShortText | None = None,
+        port: Port | None = None,
+        directory_path: ShortText | None = None,
+        install_command: ShortText | None = None,
+        build_command: ShortText | None = None,
+        run_command: ShortText | None = None,
+        build_dir: ShortText | None = None,
+        build_vars: dict[str, Secret] | None = None,
+        run_envs: dict[str, Secret] | None = None,
+    ) -> str:
+        """Replace settings of a project; they apply from the next deployment.
+
+        Parameters
+        ----------
+        port
+            1 to 65535.
+        runtime, framework, directory_path, install_command, build_command, run_command, build_dir
+            Texts of at most 255 characters; what is not given keeps its value.
+        build_vars, run_envs
+            Whole maps: a name that is left out is removed.
+        """
+        raise NotImplementedError
+
+    @operation("DeleteProject", "DELETE", "/v1/projects/{project_id}", safety="destroys")
+    def delete(self, project_id: str) -> str:
+        """Delete a project with everything in it; it goes on in the background."""
+        raise NotImplementedError
+
+    @operation("GetSupportedProjectTypes", "GET", "/v1/projects/supported")
+    def supported_types(self) -> SupportedTypes:
+        """Return the runtimes and frameworks that the platform can build."""
+        raise NotImplementedError
+
+
+class Projects(_Operations, Resource):
+    """Projects: what is deployed; a repository, an image or uploaded files."""
+
+
+class AsyncProjects(_Operations, AsyncResource):
+    """Projects, awaiting."""

@@ -1,0 +1,174 @@
+"""REST: carries exchanges out over HTTP with httpx, blocking and awaiting."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+
+from createos_nb.api.message import Exchange, Request, Response, Sleep, Unanswered
+from createos_nb.errors import ConnectionFailed, UnexpectedResponse
+from createos_nb.settings import Settings
+
+T = TypeVar("T")
+
+_MAX_BODY_BYTES = 64 * 1024 * 1024
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+def _options(settings: Settings, timeout_s: float) -> dict[str, Any]:
+    loopback = urlsplit(settings.api_url).scheme == "http"
+    return {
+        "base_url": settings.api_url,
+        "timeout": httpx.Timeout(timeout_s, connect=5.0),
+        "follow_redirects": False,  # httpx keeps X-Api-Key on a redirect to another host
+        "trust_env": not loopback,  # a proxy has no business between this process and its own machine
+        "limits": httpx.Limits(max_connections=32, max_keepalive_connections=32),
+    }
+
+
+def _message(settings: Settings, request: Request) -> dict[str, Any]:
+    """Return httpx's arguments for a request; the key is put in here, per request, and nowhere else."""
+    message: dict[str, Any] = {
+        "method": request.method,
+        "url": request.path,
+        "params": dict(request.query) or None,
+        "headers": {settings.header: settings.credential.reveal(), "Accept": "application/json"},
+    }
+    if request.file is not None:
+        message["files"] = {"file": ("upload.zip", request.file, "application/zip")}
+    elif request.body is not None:
+        message["json"] = request.body
+    return message
+
+
+def _read(answer: httpx.Response, chunks: list[bytes]) -> Response:
+    return Response(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, b"".join(chunks))
+
+
+def _too_large(request: Request) -> UnexpectedResponse:
+    return UnexpectedResponse(f"{request} answered more than {_MAX_BODY_BYTES >> 20} MB. Ask for a smaller window.")
+
+
+def _unsent(settings: Settings, error: Exception) -> ConnectionFailed:
+    return ConnectionFailed(
+        f"Nothing answers at {settings.api_url} ({type(error).__name__}). Is the platform running? "
+        "For the embedded one: createos-nb local up."
+    )
+
+
+class RestDriver:
+    """Carries exchanges out over HTTP, blocking. Safe to use from several threads.
+
+    Parameters
+    ----------
+    settings
+        Where to send requests and how to sign them.
+    timeout_s
+        Seconds without a byte until a request counts as unanswered.
+    sleep, clock
+        How time passes; tests replace them.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        timeout_s: float = 30.0,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._http = httpx.Client(**_options(settings, timeout_s))
+        self._sleep = sleep
+        self._clock = clock
+
+    def run(self, exchange: Exchange[T]) -> T:
+        """Carry an exchange out and return its value."""
+        try:
+            step = next(exchange)
+            while True:
+                try:
+                    answer = self._carry_out(step)
+                except (ConnectionFailed, Unanswered) as error:
+                    step = exchange.throw(error)
+                else:
+                    step = exchange.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return] # StopIteration carries the generator's value
+        finally:
+            exchange.close()
+
+    def _carry_out(self, step: Request | Sleep) -> Response | float:
+        if isinstance(step, Sleep):
+            if step.seconds > 0:
+                self._sleep(step.seconds)
+            return self._clock()
+        try:
+            with self._http.stream(**_message(self._settings, step)) as answer:
+                chunks, size = [], 0
+                for chunk in answer.iter_bytes():
+                    chunks.append(chunk)
+                    size += len(chunk)
+                    if size > _MAX_BODY_BYTES:
+                        raise _too_large(step)
+                return _read(answer, chunks)
+        except _NOT_SENT as error:
+            raise _unsent(self._settings, error) from None
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise Unanswered(type(error).__name__) from None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+
+class AsyncRestDriver:
+    """Carries exchanges out over HTTP, awaiting; the twin of `RestDriver`."""
+
+    def __init__(self, settings: Settings, *, timeout_s: float = 30.0) -> None:
+        self._settings = settings
+        self._http = httpx.AsyncClient(**_options(settings, timeout_s))
+
+    async def run(self, exchange: Exchange[T]) -> T:
+        """Carry an exchange out and return its value."""
+        try:
+            step = next(exchange)
+            while True:
+                try:
+                    answer = await self._carry_out(step)
+                except (ConnectionFailed, Unanswered) as error:
+                    step = exchange.throw(error)
+                else:
+                    step = exchange.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return] # StopIteration carries the generator's value
+        finally:
+            exchange.close()
+
+    async def _carry_out(self, step: Request | Sleep) -> Response | float:
+        if isinstance(step, Sleep):
+            if step.seconds > 0:
+                await asyncio.sleep(step.seconds)
+            return time.monotonic()
+        try:
+            async with self._http.stream(**_message(self._settings, step)) as answer:
+                chunks, size = [], 0
+                async for chunk in answer.aiter_bytes():
+                    chunks.append(chunk)
+                    size += len(chunk)
+                    if size > _MAX_BODY_BYTES:
+                        raise _too_large(step)
+                return _read(answer, chunks)
+        except _NOT_SENT as error:
+            raise _unsent(self._settings, error) from None
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise Unanswered(type(error).__name__) from None
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()

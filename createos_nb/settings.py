@@ -1,0 +1,132 @@
+"""Settings: which platform to talk to, with which key, and where this package keeps its files.
+
+An argument wins over the environment, the environment over the official client's files. The key is a
+`Secret` from the moment it is read.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from createos_nb.api.secret import Secret
+from createos_nb.errors import SettingsError
+
+DEFAULT_API_URL = "https://api-createos.nodeops.network"
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where to send requests and how to sign them.
+
+    Attributes
+    ----------
+    api_url
+        Origin of the API, without ``/v1``.
+    credential
+        The key or token.
+    header
+        ``"X-Api-Key"`` or ``"X-Access-Token"``.
+    source
+        Where the credential came from, for people: ``"CREATEOS_API_KEY"``, a file's path, ``"argument"``.
+    """
+
+    api_url: str
+    credential: Secret
+    header: str
+    source: str
+
+
+def home() -> Path:
+    """Return the directory for everything this package keeps (state, journal, leases); made when missing.
+
+    ``CREATEOS_NB_HOME`` moves it; otherwise it is the platform's directory for user data. Only its owner
+    may read it.
+    """
+    chosen = os.environ.get("CREATEOS_NB_HOME")
+    if chosen:
+        path = Path(chosen).expanduser()
+    else:
+        from platformdirs import user_data_path
+
+        path = user_data_path("createos_nb", appauthor=False)
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SettingsError(
+            f"Cannot make {path}: {error.strerror}. Set CREATEOS_NB_HOME to a directory you may write to."
+        ) from None
+    return path
+
+
+def resolve(api_url: str | None = None, *, api_key: str | Secret | None = None) -> Settings:
+    """Find the platform's URL and a key.
+
+    Parameters
+    ----------
+    api_url
+        Origin of the API; default ``CREATEOS_API_URL``, else the public platform.
+    api_key
+        A key; default ``CREATEOS_API_KEY``, ``CREATEOS_API_KEY_FILE``, ``CREATEOS_ACCESS_TOKEN``, then
+        the official client's ``~/.createos/.token``.
+
+    Raises
+    ------
+    SettingsError
+        No key was found, or the URL is malformed or plain http to another machine.
+    """
+    chosen = api_url or os.environ.get("CREATEOS_API_URL")
+    url = _checked_url(chosen or DEFAULT_API_URL)
+    if api_key is not None:
+        return Settings(url, _checked_key(api_key, "argument"), "X-Api-Key", "argument")
+    if text := os.environ.get("CREATEOS_API_KEY"):
+        return Settings(url, _checked_key(text, "CREATEOS_API_KEY"), "X-Api-Key", "CREATEOS_API_KEY")
+    if name := os.environ.get("CREATEOS_API_KEY_FILE"):
+        return Settings(url, _key_in(Path(name)), "X-Api-Key", name)
+    if text := os.environ.get("CREATEOS_ACCESS_TOKEN"):
+        return Settings(url, _checked_key(text, "CREATEOS_ACCESS_TOKEN"), "X-Access-Token", "CREATEOS_ACCESS_TOKEN")
+    token_file = Path.home() / ".createos" / ".token"
+    if token_file.is_file():
+        return Settings(url, _key_in(token_file), "X-Api-Key", str(token_file))
+    raise SettingsError(
+        "No API key. Looked at: the api_key argument, CREATEOS_API_KEY, CREATEOS_API_KEY_FILE, "
+        f"CREATEOS_ACCESS_TOKEN, {token_file}. Set one of them, or use cos.local() for a platform on this "
+        "machine that needs no account."
+    )
+
+
+def _checked_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        loopback = (parts.hostname or "") in _LOOPBACK or (parts.hostname or "").endswith(".localhost")
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_fine = loopback = False
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_fine or parts.username:
+        raise SettingsError(f"The API URL {url!r} is not one. Write it like {DEFAULT_API_URL}.")
+    if parts.scheme == "http" and not loopback:
+        raise SettingsError(f"The API URL {url} is plain http, which would send the key in clear. Use https.")
+    if parts.path.rstrip("/") not in {"", "/v1"} or parts.query or parts.fragment:
+        raise SettingsError(
+            f"The API URL {url} has a path. Give the origin alone: {parts.scheme}://{parts.netloc}."
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _key_in(path: Path) -> Secret:
+    try:
+        return _checked_key(path.expanduser().read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"Cannot read the API key in {path}: {error}. Check the path and its mode.") from None
+
+
+def _checked_key(key: str | Secret, source: str) -> Secret:
+    text = (key.reveal() if isinstance(key, Secret) else key).strip()
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        # The key itself must never be in the message.
+        raise SettingsError(f"The API key from {source} is empty or has characters no key has. Copy it again.")
+    return Secret(text)
