@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -131,6 +132,7 @@ def _shown(value: object) -> object:
         return "" if value != value else round(value, 4)
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:
         return ""
-    if hasattr(value, "strftime"):
-        return value.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, datetime):  # a pandas Timestamp is one
+        moment = value if value.tzinfo is None else value.astimezone(UTC)
+        return f"{moment:%Y-%m-%d %H:%M:%S}"
     return value.item() if hasattr(value, "item") else value

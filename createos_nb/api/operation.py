@@ -28,6 +28,7 @@ from typing import (
     Any,
     Concatenate,
     Generic,
+    Literal,
     ParamSpec,
     TypeVar,
     cast,
@@ -45,6 +46,7 @@ from createos_nb.api.exchange import call, pages
 from createos_nb.api.listing import Listing
 from createos_nb.api.message import Exchange, Request, Safety
 from createos_nb.api.resource import AsyncResource, Resource
+from createos_nb.api.secret import Secret
 from createos_nb.errors import BadRequest, InvalidArgument
 from createos_nb.markup import one_line
 
@@ -210,6 +212,11 @@ class Operation(Generic[P, T]):
 
     # --- views for the platform -----------------------------------------------------------------------
 
+    @property
+    def takes(self) -> Literal["json", "multipart"] | None:
+        """What kind of body it takes; None for none."""
+        return "multipart" if self._has("file") else "json" if self._has("body") else None
+
     def receive(self, path: Mapping[str, str], query: Mapping[str, str], body: Any) -> dict[str, Any]:
         """Read what a client sent as this declaration's arguments.
 
@@ -248,7 +255,8 @@ class Operation(Generic[P, T]):
         received = self._validated(values, BadRequest.answer)
         if self.paged:
             received.pop("max_rows")
-            received["limit"] = received.pop("page_size") if "limit" in query else 10
+            page_size = received.pop("page_size")
+            received["limit"] = page_size if "limit" in query else 10
             received["offset"] = _offset(query.get("offset", "0"))
         return received
 
@@ -269,7 +277,7 @@ class Operation(Generic[P, T]):
         return tuple(self._parameter(parameter) for parameter in self.signature.parameters.values())
 
     def _parameter(self, parameter: inspect.Parameter) -> _Parameter:
-        marks = get_args(parameter.annotation)[1:] if get_origin(parameter.annotation) is Annotated else ()
+        marks = _marks(parameter.annotation)
         query = next((mark for mark in marks if isinstance(mark, Query)), None)
         file = next((mark for mark in marks if isinstance(mark, Multipart)), None)
         name = parameter.name
@@ -336,6 +344,13 @@ class Operation(Generic[P, T]):
         return TypeAdapter(tuple[row, ...])
 
 
+def _marks(annotation: Any) -> tuple[Any, ...]:
+    """Return an annotation's marks, also where it is one side of ``… | None``."""
+    if get_origin(annotation) is Annotated:
+        return get_args(annotation)[1:]
+    return tuple(mark for side in get_args(annotation) for mark in _marks(side))
+
+
 def _offset(text: str) -> int:
     if not text.isdecimal() or len(text) > 12:
         raise BadRequest.answer("offset must be a whole number from 0.")
@@ -351,7 +366,12 @@ _anything: TypeAdapter[Any] = TypeAdapter(Any)
 
 def _wire(value: Any, *, leave_out_none: bool = False) -> Any:
     return _anything.dump_python(
-        value, mode="json", by_alias=True, exclude_none=leave_out_none, context={"reveal": True}
+        value,
+        mode="json",
+        by_alias=True,
+        exclude_none=leave_out_none,
+        context={"reveal": True},
+        fallback=Secret.reveal,  # of a map of variables, whose values are in no model
     )
 
 

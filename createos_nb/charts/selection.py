@@ -1,0 +1,67 @@
+"""Selection: the chart that shows a frame, chosen by its columns."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from createos_nb.charts.distribution import request_distribution
+from createos_nb.charts.labels import Chart
+from createos_nb.charts.logs import log_volume
+from createos_nb.charts.paths import top_error_paths, top_paths
+from createos_nb.charts.traffic import requests_over_time
+from createos_nb.errors import FrameError
+from createos_nb.schema import (
+    LOGS,
+    REQUEST_DISTRIBUTION,
+    REQUESTS_OVER_TIME,
+    TOP_ERROR_PATHS,
+    TOP_HIT_PATHS,
+    Kind,
+)
+
+_OVER_TIME = {REQUESTS_OVER_TIME: requests_over_time, LOGS: log_volume}
+# Error paths have all columns of paths, so they are looked for first.
+_OTHERS = {
+    TOP_ERROR_PATHS: top_error_paths,
+    TOP_HIT_PATHS: top_paths,
+    REQUEST_DISTRIBUTION: request_distribution,
+}
+
+
+def kind_to_draw(frame: pd.DataFrame) -> Kind | None:
+    """Return the kind whose chart `chart` would draw, None when there is none for these columns."""
+    headings = set(frame.columns)
+    return next(
+        (kind for kind in (*_OVER_TIME, *_OTHERS) if headings.issuperset(column.name for column in kind.columns)),
+        None,
+    )
+
+
+def chart(frame: pd.DataFrame, deployments: pd.DataFrame | None = None) -> Chart:
+    """Draw a frame the way that fits its columns.
+
+    Parameters
+    ----------
+    frame
+        Requests over time, top paths, top error paths, request distribution or logs.
+    deployments
+        Deployments to mark with dashed lines, where the chart is over time. See `schema.DEPLOYMENTS`.
+
+    Raises
+    ------
+    FrameError
+        There is no chart for these columns.
+
+    Examples
+    --------
+    >>> from createos_nb import schema
+    >>> chart(schema.sample("TOP_HIT_PATHS")).title.text
+    'Most requested paths'
+    """
+    kind = kind_to_draw(frame)
+    if kind in _OVER_TIME:
+        return _OVER_TIME[kind](frame, deployments)
+    if kind in _OTHERS:
+        return _OTHERS[kind](frame)
+    drawable = ", ".join(kind.name for kind in (*_OVER_TIME, *_OTHERS))
+    raise FrameError(f"There is no chart for these columns. There is one for frames of kind {drawable}.")

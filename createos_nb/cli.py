@@ -1,0 +1,200 @@
+"""The command line: ``createos-nb demo``, ``local`` and ``runbook``.
+
+Exit codes: 0 done, 1 failed, 2 refused or bad input, 3 unclear.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import click
+
+from createos_nb import __version__, errors
+
+P = ParamSpec("P")
+
+EXIT_CODES = {"done": 0, "dry_run": 0, "undone": 1, "failed": 1, "unclear": 3}
+_REFUSED = (errors.SettingsError, errors.InvalidArgument, errors.PlanStale, errors.LeaseHeld)
+
+
+def _plainly(command: Callable[P, int | None]) -> Callable[P, None]:
+    """Turn this package's errors into one sentence and an exit code."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = command(*args, **kwargs) or 0
+        except errors.CreateOSError as error:
+            click.echo(f"createos-nb: {error}", err=True)
+            code = 2 if isinstance(error, _REFUSED) else 1
+        except KeyboardInterrupt:
+            click.echo("createos-nb: interrupted.", err=True)
+            code = 1
+        sys.exit(code)
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="createos-nb")
+def main() -> None:
+    """Operate applications on CreateOS from notebooks."""
+
+
+@main.command()
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("createos-nb-demo"),
+    show_default=True,
+    help="Directory for the platform's state, the notebooks and the report.",
+)
+@click.option("--no-browser", is_flag=True, help="Do not open the report.")
+@click.option("--keep", is_flag=True, help="Leave the platform and the application running.")
+@_plainly
+def demo(output: Path, *, no_browser: bool, keep: bool) -> int:
+    """Break a small shop on an embedded CreateOS, look, roll back, and tell.
+
+    Everything is real: builds, processes, traffic, notebooks. Needs no account.
+    """
+    from createos_nb.demo import Demo
+
+    return EXIT_CODES[Demo(output, keep=keep, open_browser=not no_browser).run()]
+
+
+@main.group()
+def local() -> None:
+    """Run the embedded CreateOS as a server."""
+
+
+_state = click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Directory of its state; default in the package's home.",
+)
+_as_json = click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+
+
+@local.command()
+@_state
+@click.option("--port", default=0, show_default=True, help="Port of the API; 0 lets the system choose.")
+@click.option("--gateway-port", default=0, show_default=True, help="Port of the gateway.")
+@_as_json
+@_plainly
+def up(state: Path | None, *, port: int, gateway_port: int, as_json: bool) -> None:
+    """Start it, or find the one that runs."""
+    from createos_nb.platform import service
+
+    _show(service.start(state, api_port=port, gateway_port=gateway_port), as_json=as_json)
+
+
+@local.command()
+@_state
+@_as_json
+@_plainly
+def status(state: Path | None, *, as_json: bool) -> int:
+    """Say whether it runs, and where."""
+    from createos_nb.platform import service
+
+    address = service.status(state)
+    if address is None:
+        click.echo("The embedded platform is not running. Start it with: createos-nb local up", err=True)
+        return 1
+    _show(address, as_json=as_json)
+    return 0
+
+
+@local.command()
+@_state
+@_plainly
+def down(state: Path | None) -> None:
+    """Stop it and the applications it runs; its state stays."""
+    from createos_nb.platform import service
+
+    click.echo("Stopped." if service.stop(state) else "It was not running.")
+
+
+@local.command()
+@_state
+@click.confirmation_option(prompt="Delete everything the embedded platform holds?")
+@_plainly
+def reset(state: Path | None) -> None:
+    """Stop it and delete its state."""
+    from createos_nb.platform import service
+
+    service.reset(state)
+    click.echo("Its state is deleted.")
+
+
+@local.command()
+@_state
+@_plainly
+def env(state: Path | None) -> int:
+    """Print the variables that point papermill and other tools at it; use with eval."""
+    from createos_nb.platform import service
+
+    address = service.status(state)
+    if address is None:
+        click.echo("The embedded platform is not running. Start it with: createos-nb local up", err=True)
+        return 1
+    click.echo(f"export CREATEOS_API_URL={address.api_url}\nexport CREATEOS_API_KEY_FILE={address.key_file}")
+    return 0
+
+
+def _show(address: Any, *, as_json: bool) -> None:
+    facts = address.to_json()
+    click.echo(json.dumps(facts) if as_json else "\n".join(f"{name:12} {value}" for name, value in facts.items()))
+
+
+@main.group()
+def runbook() -> None:
+    """List, describe and run the runbooks."""
+
+
+@runbook.command("list")
+@_plainly
+def list_runbooks() -> None:
+    """List the runbooks and their parameters."""
+    from createos_nb import runbooks
+
+    for row in runbooks.list().itertuples():
+        click.echo(f"{row.name:18} {row.title}\n{'':18} parameters: {row.parameters}")
+
+
+@runbook.command()
+@click.argument("name")
+@_plainly
+def describe(name: str) -> None:
+    """Describe a runbook's parameters."""
+    from createos_nb import runbooks
+
+    click.echo(runbooks.describe(name).to_string(index=False))
+
+
+@runbook.command()
+@click.argument("name")
+@click.option("-p", "--parameter", "pairs", multiple=True, metavar="KEY=VALUE", help="A parameter; JSON or text.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Where the run's notebook goes.")
+@_plainly
+def run(name: str, pairs: tuple[str, ...], output: Path | None) -> int:
+    """Run a runbook on the platform that the environment names; a dry run unless dry_run=false."""
+    from createos_nb import runbooks
+
+    done = runbooks.run(name, output=output, **dict(_pair(pair) for pair in pairs))
+    click.echo(f"{done.name}: {done.state}. {done.outcome.get('detail', '')}\n{done.output}")
+    return EXIT_CODES.get(done.state, 1)
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise errors.InvalidArgument(f"{text!r} is not KEY=VALUE. Write it like -p environment=shop/production.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

@@ -1,0 +1,129 @@
+"""Deploy: upload a directory as a new deployment of an upload project."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from createos_nb.api.client import Client
+from createos_nb.api.deployments import Deployment, SourceFile
+from createos_nb.api.projects import Created
+from createos_nb.errors import InvalidArgument
+from createos_nb.markup import one_line
+from createos_nb.plans.directory import MAX_ZIP_BYTES, Contents, contents
+from createos_nb.plans.facts import newest_version
+from createos_nb.plans.plan import Call, Plan
+from createos_nb.plans.run import Run
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Deploy(Plan):
+    """Uploads a directory; see `deploy`."""
+
+    kind: ClassVar[str] = "deploy"
+
+    contents: Contents = field(compare=False)
+
+    def observe(self) -> dict[str, object]:
+        """Read which deployment is the newest, and the directory as it is now."""
+        return _facts(self.client, self.project_id, contents(self.contents.root))
+
+    def carry_out(self, run: Run) -> None:
+        """Upload, wait for the end of the build, and see where it went live."""
+        upload, wait, *look = self.calls
+        created = run.step(upload, self._upload, note=lambda answer: answer.id)
+        run.measured["deployment_id"] = created.id
+        deployment = run.step(
+            wait,
+            lambda: self.client.deployments.wait(
+                self.project_id, created.id, on_change=lambda state: run.say(f"  {state.version} {state.status}")
+            ),
+            note=lambda state: state.status,
+        )
+        run.measured.update(version=deployment.version, status=deployment.status)
+        if deployment.status != "deployed":
+            run.end("undone", f"{deployment.version} ended as {deployment.status}: {self._last_line(deployment)}")
+            return
+        for call in look:
+            run.step(call, lambda: self._settle(deployment), note=lambda names: ", ".join(names) or "nowhere")
+        live = [
+            item
+            for item in self.client.environments.list(self.project_id)
+            if item.project_deployment_id == deployment.id
+        ]
+        run.measured["environments"] = ",".join(item.unique_name for item in live)
+        where = ", ".join(f"{item.unique_name} ({item.extra.endpoint})" for item in live)
+        run.end(
+            "done", f"{deployment.version} is deployed" + (f" and live on {where}." if live else ", live nowhere.")
+        )
+
+    def _upload(self) -> Created:
+        texts = self.contents.texts()
+        if texts is None:
+            return self.client.deployments.upload_zip(self.project_id, file=self.contents.zipped())
+        files = [SourceFile(path=path, content=text) for path, text in texts.items()]
+        return self.client.deployments.upload_files(self.project_id, files=files)
+
+    def _settle(self, deployment: Deployment) -> list[str]:
+        live = []
+        for item in self.client.environments.list(self.project_id):
+            if item.is_auto_promote_enabled:
+                now = self.client.environments.wait(self.project_id, item.id, deployment_id=deployment.id)
+                live += [now.unique_name] if now.project_deployment_id == deployment.id else []
+        return live
+
+    def _last_line(self, deployment: Deployment) -> str:
+        lines = self.client.deployments.build_logs(self.project_id, deployment.id)
+        return one_line(lines[-1].log, limit=300) if lines else "the build log is empty."
+
+
+def deploy(client: Client, *, project: str, project_id: str, directory: str | os.PathLike[str]) -> Deploy:
+    """Plan to upload a directory as a new deployment.
+
+    Parameters
+    ----------
+    project, project_id
+        An upload project.
+    directory
+        Its files; what is left out is in the plan's notes.
+
+    Raises
+    ------
+    InvalidArgument
+        The directory cannot be uploaded, or the project takes no uploads.
+    """
+    found = contents(directory)
+    if found.texts() is None and len(found.zipped()) > MAX_ZIP_BYTES:
+        raise InvalidArgument(f"{found.root} is more than {MAX_ZIP_BYTES >> 20} MB as a zip archive. Upload less.")
+    kind = client.projects.get(project_id).type
+    if kind != "upload":
+        raise InvalidArgument(f"{project} is a project of type {kind}, which takes no uploads. Deploy it that way.")
+    promoting = [item.unique_name for item in client.environments.list(project_id) if item.is_auto_promote_enabled]
+    as_files = found.texts() is not None
+    summary = {"files": len(found.files), "bytes": found.size, "content": found.digest}
+    calls = [
+        Call("UploadDeploymentFiles" if as_files else "UploadDeploymentZip", summary, f"upload {found.root.name}/"),
+        Call("GetDeployment", {}, "wait for the end of the build"),
+    ]
+    if promoting:
+        calls.append(Call("ListProjectEnvironments", {}, f"wait until it is live on {', '.join(promoting)}"))
+    left_out = "; ".join(f"{path} ({reason})" for path, reason in list(found.left_out.items())[:20])
+    return Deploy(
+        client=client,
+        project=project,
+        project_id=project_id,
+        before=_facts(client, project_id, found),
+        after={"live_on": ", ".join(promoting) or "nowhere until it is assigned"},
+        calls=tuple(calls),
+        requests=len(calls) + 15,
+        risk=f"It goes live by itself on {', '.join(promoting)}." if promoting else "None for what serves now.",
+        notes=(f"Left out: {left_out}.",) if left_out else (),
+        contents=found,
+    )
+
+
+def _facts(client: Client, project_id: str, found: Contents) -> dict[str, object]:
+    deployments = client.deployments.list(project_id)
+    newest = newest_version(deployments).version if deployments else ""
+    return {"newest_deployment": newest, "content": found.digest}

@@ -1,0 +1,137 @@
+"""Directory: what of a directory is uploaded, and what is left out and why."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import io
+import os
+import stat
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from createos_nb.errors import InvalidArgument
+
+MAX_FILES = 100
+"""Files that one upload of text files takes; more go as a zip archive."""
+
+MAX_ZIP_BYTES = 50 * 1024 * 1024
+"""The official client's limit of a zip upload."""
+
+SKIPPED_DIRECTORIES = {
+    ".git": "version control",
+    ".hg": "version control",
+    ".svn": "version control",
+    "node_modules": "installed packages",
+    ".venv": "virtual environment",
+    "venv": "virtual environment",
+    "__pycache__": "compiled files",
+    ".ipynb_checkpoints": "checkpoints",
+    ".pytest_cache": "cache",
+    ".mypy_cache": "cache",
+    ".ruff_cache": "cache",
+}
+SECRET_NAMES = (".env", ".env.*", "*.pem", "*.key", "id_rsa", "id_ed25519", ".netrc", ".pypirc", ".createos")
+"""Files that hold secrets by custom; they are never uploaded. Use the environment's variables."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A directory as it would be uploaded.
+
+    Attributes
+    ----------
+    files
+        Relative path with forward slashes to content.
+    left_out
+        Relative path to the reason why it is not among them.
+    """
+
+    root: Path
+    files: dict[str, bytes]
+    left_out: dict[str, str]
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        return sum(map(len, self.files.values()))
+
+    @property
+    def digest(self) -> str:
+        """Twelve hex digits of all paths and contents."""
+        whole = hashlib.sha256()
+        for path, content in sorted(self.files.items()):
+            whole.update(f"{path}\0{len(content)}\0".encode())
+            whole.update(content)
+        return whole.hexdigest()[:12]
+
+    def texts(self) -> dict[str, str] | None:
+        """Return path to text when it fits an upload of text files, else None."""
+        if len(self.files) > MAX_FILES:
+            return None
+        try:
+            return {path: content.decode() for path, content in self.files.items()}
+        except UnicodeDecodeError:
+            return None
+
+    def zipped(self) -> bytes:
+        """Return the files as a zip archive, equal for equal files."""
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path, content in sorted(self.files.items()):
+                archive.writestr(zipfile.ZipInfo(path), content, zipfile.ZIP_DEFLATED)
+        return buffer.getvalue()
+
+
+def contents(directory: str | os.PathLike[str]) -> Contents:
+    """Read a directory as it would be uploaded.
+
+    Version control, virtual environments, caches, links and files that hold secrets are left out; each is
+    named in ``left_out``.
+
+    Raises
+    ------
+    InvalidArgument
+        It is no directory, has nothing to upload, or is larger than an upload may be.
+    """
+    root = Path(directory).expanduser()
+    if not root.is_dir():
+        raise InvalidArgument(f"{root} is not a directory. Give the one that holds the application's files.")
+    files: dict[str, bytes] = {}
+    left_out: dict[str, str] = {}
+    size = 0
+    for folder, names, filenames in os.walk(root):
+        for name in sorted(names):
+            if name in SKIPPED_DIRECTORIES:
+                left_out[_relative(root, folder, name) + "/"] = SKIPPED_DIRECTORIES[name]
+            elif Path(folder, name).is_symlink():
+                left_out[_relative(root, folder, name) + "/"] = "a link"
+        names[:] = sorted(name for name in names if _relative(root, folder, name) + "/" not in left_out)
+        for name in sorted(filenames):
+            path, relative = Path(folder, name), _relative(root, folder, name)
+            if reason := _reason(path):
+                left_out[relative] = reason
+                continue
+            try:
+                files[relative] = path.read_bytes()
+            except OSError as error:
+                raise InvalidArgument(f"Cannot read {path}: {error.strerror}. Nothing was uploaded.") from None
+            size += len(files[relative])
+            if size > 4 * MAX_ZIP_BYTES:
+                raise InvalidArgument(f"{root} holds more than {4 * MAX_ZIP_BYTES >> 20} MB. Upload less.")
+    if not files:
+        raise InvalidArgument(f"{root} has no file to upload ({len(left_out)} left out).")
+    return Contents(root, files, left_out)
+
+
+def _relative(root: Path, folder: str, name: str) -> str:
+    return Path(folder, name).relative_to(root).as_posix()
+
+
+def _reason(path: Path) -> str:
+    if any(fnmatch.fnmatch(path.name, pattern) for pattern in SECRET_NAMES):
+        return "may hold secrets: use the environment's variables"
+    if path.is_symlink():
+        return "a link"
+    return "" if stat.S_ISREG(path.lstat().st_mode) else "not a regular file"

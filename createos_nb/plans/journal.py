@@ -1,0 +1,146 @@
+"""Journal: what was changed, by whom, when and how it ended; one line of JSON an event, never rewritten.
+
+Each record carries the hash of the one before, so that an edit, a cut or a swap shows. It is on disk
+(fsync) before the call it announces is made.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from createos_nb.errors import CreateOSError
+from createos_nb.settings import home
+
+GENESIS = "0" * 64
+
+
+class Journal:
+    """The journal of this user on this machine.
+
+    Parameters
+    ----------
+    path
+        The file; default ``journal.jsonl`` in the package's home.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path if path is not None else home() / "journal.jsonl"
+
+    def write(self, record: Mapping[str, object]) -> str:
+        """Append a record, on disk when this returns, and return its hash.
+
+        Raises
+        ------
+        CreateOSError
+            It could not be written; nothing may be changed without it.
+        """
+        try:
+            with FileLock(f"{self.path}.lock"), self.path.open("ab") as file:
+                os.chmod(self.path, 0o600)
+                entry = {
+                    "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                    "user": _user(),
+                    **record,
+                    "previous": self._head(),
+                }
+                digest = _digest(entry)
+                # A line that a crash left unfinished must not swallow this one.
+                file.write(b"\n" if self._unfinished() else b"")
+                file.write(_line({**entry, "hash": digest}))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise CreateOSError(
+                f"Cannot write the journal {self.path}: {error.strerror}. Nothing was changed; make room or set "
+                "CREATEOS_NB_HOME to a directory you may write to."
+            ) from None
+        return digest
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return all whole records, oldest first."""
+        if not self.path.exists():
+            return []
+        return [record for line in self.path.read_bytes().splitlines() if (record := _read(line)) is not None]
+
+    def rows(self, *, platform: str) -> list[dict[str, Any]]:
+        """Return the records about one platform as rows of the journal's frame, oldest first.
+
+        Parameters
+        ----------
+        platform
+            URL of its API.
+        """
+        same = ("run", "kind", "project", "environment", "state", "step", "operation", "user", "plan")
+        return [
+            {
+                **{name: record.get(name) for name in same},
+                "at": datetime.fromisoformat(record["at"]),
+                "state": record.get("state") or record.get("event"),
+                "outcome": record.get("outcome"),
+                "detail": _sentence(record.get("detail")),
+            }
+            for record in self.records()
+            if record.get("platform") == platform
+        ]
+
+    def tampered(self) -> int | None:
+        """Return the index of the first record that does not follow from the one before, None when all do."""
+        previous = GENESIS
+        for index, record in enumerate(self.records()):
+            body = {name: value for name, value in record.items() if name != "hash"}
+            if record.get("previous") != previous or record.get("hash") != _digest(body):
+                return index
+            previous = record["hash"]
+        return None
+
+    def _head(self) -> str:
+        last = self._tail().splitlines()
+        whole = [record for line in last if (record := _read(line)) is not None]
+        return str(whole[-1].get("hash", GENESIS)) if whole else GENESIS
+
+    def _unfinished(self) -> bool:
+        tail = self._tail()
+        return bool(tail) and not tail.endswith(b"\n")
+
+    def _tail(self, size: int = 65536) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(max(0, self.path.stat().st_size - size))
+            return file.read()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run under an id that has no name
+        return str(os.getuid())
+
+
+def _line(entry: Mapping[str, object]) -> bytes:
+    return json.dumps(entry, ensure_ascii=False, sort_keys=True, default=str).encode() + b"\n"
+
+
+def _digest(entry: Mapping[str, object]) -> str:
+    return hashlib.sha256(_line(entry)).hexdigest()
+
+
+def _read(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _sentence(detail: object) -> str:
+    if isinstance(detail, Mapping):
+        return ", ".join(f"{name}={value}" for name, value in detail.items())
+    return "" if detail is None else str(detail)

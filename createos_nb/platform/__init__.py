@@ -1,0 +1,1 @@
+"""The embedded CreateOS: a real platform on one machine; it builds, runs, serves and measures applications."""

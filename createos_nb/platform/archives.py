@@ -1,0 +1,338 @@
+"""Archives: the files of an upload, refused as a whole unless every entry is plain, safe and unambiguous.
+
+Nothing is repaired: an entry that another reader would place elsewhere, or read differently, refuses the
+upload and is named. Files are written to a fresh directory which takes its final name only when it is whole,
+so a refused or interrupted upload leaves nothing behind.
+
+The central directory is read by `zipfile`; what it does not check on every Python this package supports
+(names it rewrites, entries that overlap, sizes that lie) is checked here.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import stat
+import struct
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from createos_nb.errors import BadRequest
+
+MAX_ARCHIVE_BYTES = 50_000_000
+"""Size of an uploaded archive; the official client refuses larger ones too."""
+MAX_ENTRIES = 10_000
+MAX_TOTAL_BYTES = 500_000_000
+"""Size of all files of one upload, inflated."""
+MAX_DEPTH = 40
+MAX_NAME_BYTES = 1_024
+MAX_PART_BYTES = 255
+"""Length of one name between slashes; file systems allow no more."""
+
+_RATIO = 100
+_RATIO_FREE_BYTES = 10_000_000
+_CHUNK = 65_536
+_END_RECORD = b"PK\x05\x06"
+_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+_DESCRIPTOR_SIZES = {12, 16, 20, 24}
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10))}
+
+
+@dataclass(frozen=True)
+class _File:
+    """One file to write: its checked parts, whether it may be executed, and its content in chunks."""
+
+    parts: tuple[str, ...]
+    content: Callable[[], Iterator[bytes]]
+    executable: bool = False
+
+
+def unpack_files(files: Mapping[str, bytes], into: Path) -> None:
+    """Write uploaded files to a fresh directory, or refuse them all.
+
+    Parameters
+    ----------
+    files
+        Content by path; paths are relative and separated by ``/``.
+    into
+        The directory to make; its parent exists, itself it does not (or is empty).
+
+    Raises
+    ------
+    BadRequest
+        A path is unsafe or ambiguous, or there are too many bytes; the message names the entry.
+    """
+    if not files:
+        raise BadRequest.answer("The upload has no files. Send at least one.")
+    _refuse_above(len(files), MAX_ENTRIES)
+    names = _Names()
+    checked = [_File(names.take(name), _whole(content)) for name, content in files.items()]
+    _write(checked, into, allowed=MAX_TOTAL_BYTES)
+
+
+def unpack_zip(data: bytes, into: Path) -> None:
+    """Write the files of a ZIP archive to a fresh directory, or refuse the archive.
+
+    Parameters
+    ----------
+    data
+        The archive, at most `MAX_ARCHIVE_BYTES`.
+    into
+        The directory to make; its parent exists, itself it does not (or is empty).
+
+    Raises
+    ------
+    BadRequest
+        The archive is damaged, ambiguous or too large, or one of its entries is not a plain file below
+        the directory; the message names the entry.
+    """
+    if len(data) > MAX_ARCHIVE_BYTES:
+        raise BadRequest.answer(
+            f"The archive has {len(data):,} bytes; at most {MAX_ARCHIVE_BYTES:,} are accepted. "
+            "Leave out build results."
+        )
+    entries = _entries(data)
+    _refuse_above(len(entries), MAX_ENTRIES)
+    names = _Names()
+    files = []
+    for entry in entries:
+        _check_kind(entry)
+        parts = names.take(entry.orig_filename)
+        if not entry.is_dir():
+            executable = bool(entry.external_attr >> 16 & stat.S_IXUSR)
+            files.append(_File(parts, _inflation(data, entry), executable))
+    _check_layout(data, entries)
+    if not files:
+        raise BadRequest.answer("The archive has no files. Send at least one.")
+    _write(files, into, allowed=min(MAX_TOTAL_BYTES, _RATIO_FREE_BYTES + _RATIO * len(data)))
+
+
+# --- names ------------------------------------------------------------------------------------------------
+
+
+class _Names:
+    """The paths of one upload: each safe in itself, and no two that any file system would take for one."""
+
+    def __init__(self) -> None:
+        self._spelling: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._taken: dict[tuple[str, ...], bool] = {}
+
+    def take(self, name: str) -> tuple[str, ...]:
+        """Check one path (a directory's ends in ``/``) and return its parts."""
+        directory = name.endswith("/")
+        parts = tuple((name[:-1] if directory else name).split("/"))
+        if problem := _problem(name, parts):
+            raise _refused(name, problem)
+        for end in range(1, len(parts) + 1):
+            is_directory = directory or end < len(parts)
+            self._place(name, parts[:end], is_directory=is_directory, named=end == len(parts))
+        return parts
+
+    def _place(self, name: str, prefix: tuple[str, ...], *, is_directory: bool, named: bool) -> None:
+        key = tuple(unicodedata.normalize("NFC", part).casefold() for part in prefix)
+        spelling = self._spelling.setdefault(key, prefix)
+        if spelling != prefix:
+            raise _refused(name, f"differs from {'/'.join(spelling)!a} only in case or accents")
+        if key not in self._taken:
+            self._taken[key] = is_directory
+        elif not is_directory and not self._taken[key]:
+            raise _refused(name, "is there twice")
+        elif self._taken[key] != is_directory:
+            raise _refused(name if named else "/".join(prefix), "is a file and a directory at once")
+
+
+def _problem(name: str, parts: tuple[str, ...]) -> str | None:
+    if not name:
+        return "has no name"
+    if name.startswith("/"):
+        return "is an absolute path"
+    if "\\" in name:
+        return "has a backslash, which some systems take for a separator"
+    if any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in name):
+        return "has a control or invisible character"
+    if len(name.encode()) > MAX_NAME_BYTES:
+        return f"is longer than {MAX_NAME_BYTES:,} bytes"
+    if len(parts) > MAX_DEPTH:
+        return f"is more than {MAX_DEPTH} directories deep"
+    return next((problem for part in parts if (problem := _part_problem(part))), None)
+
+
+def _part_problem(part: str) -> str | None:
+    if part in {"", ".", ".."}:
+        return f"has {part!r} between its slashes"
+    if part.endswith((".", " ")):
+        return "has a part that ends in a dot or a space"
+    if ":" in part:
+        return "has a colon, which some systems take for a drive or a stream"
+    if len(part.encode()) > MAX_PART_BYTES:
+        return f"has a part longer than {MAX_PART_BYTES} bytes"
+    if part.partition(".")[0].rstrip().casefold() in _DEVICES:
+        return "is a device name on some systems"
+    if part.casefold() == ".git":
+        return "is part of a git repository's own files"
+    return None
+
+
+def _refused(name: str, problem: str) -> BadRequest:
+    shown = name if len(name) <= 120 else f"{name[:117]}..."
+    return BadRequest.answer(
+        f"The upload was refused: the entry {shown!a} {problem}. Rename it or leave it out, and upload again."
+    )
+
+
+def _refuse_above(count: int, limit: int) -> None:
+    if count > limit:
+        raise BadRequest.answer(
+            f"The upload has {count:,} entries; at most {limit:,} are accepted. Leave out installed packages."
+        )
+
+
+# --- the ZIP format ---------------------------------------------------------------------------------------
+
+
+def _damaged(what: str) -> BadRequest:
+    return BadRequest.answer(f"The archive was refused: {what}. Make it again with an ordinary ZIP tool.")
+
+
+def _entries(data: bytes) -> list[zipfile.ZipInfo]:
+    """Read the central directory, after making sure that there is one way to find it."""
+    tail = max(0, len(data) - 22 - 65_535)
+    ends = []
+    at = data.find(_END_RECORD, tail)
+    while at >= 0:
+        if at + 22 <= len(data) and at + 22 + int.from_bytes(data[at + 20 : at + 22], "little") == len(data):
+            ends.append(at)
+        at = data.find(_END_RECORD, at + 1)
+    if len(ends) != 1:
+        raise _damaged("it is not one whole ZIP file" if not ends else "it can be read as two different archives")
+    size, start = struct.unpack_from("<2I", data, ends[0] + 12)
+    if start + size != ends[0]:
+        raise _damaged("there is other data before, between or after its parts")
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+        raise _damaged(f"its directory is damaged ({error})") from None
+
+
+def _check_kind(entry: zipfile.ZipInfo) -> None:
+    name, mode = entry.orig_filename, entry.external_attr >> 16
+    if entry.flag_bits & 0x2041:
+        raise _refused(name, "is encrypted")
+    if not name.isascii() and not entry.flag_bits & 0x800:
+        raise _refused(name, "has letters in an unnamed encoding instead of UTF-8")
+    if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise _refused(name, "uses a compression other than deflate")
+    expected = stat.S_IFDIR if name.endswith("/") else stat.S_IFREG
+    if stat.S_IFMT(mode) not in {0, expected}:
+        kind = "a symbolic link" if stat.S_ISLNK(mode) else "neither a file nor a directory"
+        raise _refused(name, f"is {kind}")
+    if mode & (stat.S_ISUID | stat.S_ISGID):
+        raise _refused(name, "asks to run as another user")
+    if name.endswith("/") and entry.file_size:
+        raise _refused(name, "is a directory with content")
+
+
+def _check_layout(data: bytes, entries: Iterable[zipfile.ZipInfo]) -> None:
+    """Refuse entries that overlap, leave gaps, or are described differently in their two headers."""
+    start = struct.unpack_from("<I", data, data.rfind(_END_RECORD) + 16)[0]
+    in_order = sorted(entries, key=lambda entry: entry.header_offset)
+    expected = 0
+    for entry, following in zip(in_order, [*(e.header_offset for e in in_order[1:]), start], strict=True):
+        if entry.header_offset != expected:
+            raise _refused(entry.orig_filename, "does not begin where the entry before it ends")
+        expected = following
+        end = _content(data, entry).stop
+        if following - end not in (_DESCRIPTOR_SIZES if entry.flag_bits & 0x08 else {0}):
+            raise _refused(entry.orig_filename, "overlaps the next entry or leaves a gap before it")
+
+
+def _content(data: bytes, entry: zipfile.ZipInfo) -> range:
+    """Where an entry's compressed content lies, after comparing its two headers."""
+    if entry.header_offset + _LOCAL_HEADER.size > len(data):
+        raise _refused(entry.orig_filename, "lies outside the archive")
+    header = _LOCAL_HEADER.unpack_from(data, entry.header_offset)
+    signature, _, flags, method, _, _, crc, packed, size, name_length, extra_length = header
+    at = entry.header_offset + _LOCAL_HEADER.size
+    name = data[at : at + name_length]
+    encoding = "utf-8" if flags & 0x800 else "cp437"
+    described = (name.decode(encoding, "replace"), method, flags & 0x801)
+    if signature != b"PK\x03\x04" or described != (
+        entry.orig_filename,
+        entry.compress_type,
+        entry.flag_bits & 0x801,
+    ):
+        raise _refused(entry.orig_filename, "is described differently in the archive's two directories")
+    sizes_follow = flags & 0x08 or 0xFFFFFFFF in (packed, size)
+    if not sizes_follow and (crc, packed, size) != (entry.CRC, entry.compress_size, entry.file_size):
+        raise _refused(entry.orig_filename, "has two different sizes or checksums")
+    begin = at + name_length + extra_length
+    return range(begin, begin + entry.compress_size)
+
+
+# --- content ----------------------------------------------------------------------------------------------
+
+
+def _whole(content: bytes) -> Callable[[], Iterator[bytes]]:
+    return lambda: iter((content,))
+
+
+def _inflation(data: bytes, entry: zipfile.ZipInfo) -> Callable[[], Iterator[bytes]]:
+    """Return a reader of an entry that never makes more than a chunk at once and believes no header."""
+
+    def chunks() -> Iterator[bytes]:
+        where = _content(data, entry)
+        packed = data[where.start : where.stop]
+        size = crc = 0
+        for chunk in _inflated(packed, entry) if entry.compress_type else (packed,):
+            size += len(chunk)
+            crc = zlib.crc32(chunk, crc)
+            yield chunk
+        if (size, crc) != (entry.file_size, entry.CRC):
+            raise _refused(entry.orig_filename, "is damaged: its size or checksum is wrong")
+
+    return chunks
+
+
+def _inflated(packed: bytes, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    rest = packed
+    try:
+        while not inflater.eof:
+            chunk = inflater.decompress(rest, _CHUNK)
+            rest = inflater.unconsumed_tail
+            if not chunk and not rest and not inflater.eof:
+                raise _refused(entry.orig_filename, "is cut off")
+            yield chunk
+    except zlib.error:
+        raise _refused(entry.orig_filename, "is damaged") from None
+    if inflater.unused_data or rest:
+        raise _refused(entry.orig_filename, "has data after its end")
+
+
+def _write(files: Iterable[_File], into: Path, *, allowed: int) -> None:
+    """Write the files beside ``into`` and give the directory its name at the end."""
+    staging = into.with_name(f".{into.name}.unpacking")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(mode=0o700)
+    try:
+        written = 0
+        for file in files:
+            path = staging.joinpath(*file.parts)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as target:
+                for chunk in file.content():
+                    written += len(chunk)
+                    if written > allowed:
+                        raise _refused("/".join(file.parts), f"brings the upload above {allowed:,} bytes")
+                    target.write(chunk)
+            if file.executable:
+                path.chmod(0o755)
+        staging.rename(into)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise

@@ -1,0 +1,53 @@
+"""Build logs: what each build printed, one file a deployment, readable while it is written."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+from createos_nb.api.deployments import BuildLogLine
+
+
+class BuildLogs:
+    """What the builds printed.
+
+    Parameters
+    ----------
+    directory
+        Holds one file a deployment; made when missing.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        self._directory = directory
+
+    def write(self, deployment_id: str, stage: str, line: str) -> None:
+        """Append a line."""
+        entry = [datetime.now(UTC).isoformat(timespec="microseconds"), stage, line]
+        with self._path(deployment_id).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def read(self, deployment_id: str, *, skip: int = 0) -> list[BuildLogLine]:
+        """Return the lines, oldest first, without the first ``skip``."""
+        path = self._path(deployment_id)
+        if not path.exists():
+            return []
+        with path.open(encoding="utf-8") as file:
+            # A line that is being written, or that a crash cut off, has no end yet.
+            whole = (line for line in file if line.endswith("\n"))
+            return [
+                BuildLogLine(
+                    deployment_id=deployment_id,
+                    ts=ts,
+                    stage=stage,
+                    line_number=number,
+                    log=text,
+                    created_at=ts,
+                )
+                for number, (ts, stage, text) in enumerate(map(json.loads, islice(whole, skip, None)), skip + 1)
+            ]
+
+    def _path(self, deployment_id: str) -> Path:
+        return self._directory / f"{deployment_id}.jsonl"

@@ -1,0 +1,287 @@
+"""Children: how the platform starts any other program, reads what it prints, and ends all of it.
+
+A child has a session of its own, no standard input, an environment of allow-listed variables, a marker
+that says which platform it belongs to, and it dies with the platform (`launcher`). Its descendants are
+found by parentage, by session and by the marker, so that a daemon does not escape.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from createos_nb.api.secret import Secret
+
+OWNER = "CREATEOS_NB_OWNER"
+"""Environment variable that names the platform a process belongs to."""
+CHILD = "CREATEOS_NB_CHILD"
+"""Environment variable that names the child a process is, or descends from."""
+
+Variables = Mapping[str, "str | Secret"]
+
+# What a program needs to run, and to reach a package index from behind a proxy; nothing that is a credential
+# by its purpose. Everything else of the platform's own environment (API keys, Jupyter tokens, cloud
+# credentials) stays with the platform.
+_RUNNING = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_BUILDING = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+    *("PIP_INDEX_URL", "PIP_CERT", "PIP_FIND_LINKS", "PIP_CACHE_DIR", "PIP_DEFAULT_TIMEOUT"),
+    *("NODE_EXTRA_CA_CERTS", "NPM_CONFIG_REGISTRY", "NPM_CONFIG_CACHE", "npm_config_registry", "npm_config_cache"),
+)
+
+_LAUNCHER = Path(__file__).with_name("launcher.py")
+_CHUNK = 65_536
+_MAX_LINE_BYTES = 16_384
+_KILL_ROUNDS = 500
+_PAUSE_S = 0.01
+
+
+def environment(*additions: Variables, building: bool = False) -> dict[str, str]:
+    """Return the environment for a child: allow-listed variables, then the additions, later ones winning.
+
+    Parameters
+    ----------
+    additions
+        Variables of the application, or of its build; a `Secret` is revealed here and nowhere before.
+    building
+        Whether the child may also know how to reach package indexes.
+    """
+    allowed = _RUNNING + _BUILDING if building else _RUNNING
+    variables = {name: os.environ[name] for name in allowed if name in os.environ}
+    for addition in additions:
+        for name, value in addition.items():
+            variables[name] = value.reveal() if isinstance(value, Secret) else value
+    return variables
+
+
+@dataclass
+class Child:
+    """A program the platform started.
+
+    Attributes
+    ----------
+    pid
+        Process id, also of its session.
+    marker
+        Unique text that it and its descendants carry in their environment.
+    """
+
+    pid: int
+    marker: str
+    _root: psutil.Process | None = field(repr=False)
+    _process: asyncio.subprocess.Process = field(repr=False)
+    _reading: asyncio.Task[None] = field(repr=False)
+
+    @classmethod
+    async def start(
+        cls,
+        command: Sequence[str],
+        *,
+        directory: Path,
+        variables: Mapping[str, str],
+        owner: str,
+        on_lines: Callable[[list[str]], None],
+    ) -> Child:
+        """Start a program in its own session.
+
+        The thread that runs the event loop must live as long as the child: on Linux the child is killed
+        when that thread ends.
+
+        Parameters
+        ----------
+        command
+            Program and arguments.
+        directory
+            Its working directory.
+        variables
+            Its whole environment, see `environment`; the markers are added.
+        owner
+            The platform's id.
+        on_lines
+            Called with the next lines of its standard output and error, without their line feeds; a line
+            of more than 16 KiB comes in pieces.
+        """
+        marker = secrets.token_hex(16)
+        # The pipe is ours, not asyncio's: then waiting for the child does not mean waiting for
+        # a grandchild that still holds its output.
+        output, for_child = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), *command),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=for_child,
+                stderr=asyncio.subprocess.STDOUT,
+                cwd=directory,
+                env={**variables, OWNER: owner, CHILD: marker},
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(output)
+            raise
+        finally:
+            os.close(for_child)
+        reading = asyncio.create_task(_read(output, on_lines))
+        try:
+            root = psutil.Process(process.pid)
+        except psutil.NoSuchProcess:
+            root = None
+        return cls(process.pid, marker, root, process, reading)
+
+    @property
+    def running(self) -> bool:
+        """Whether the program itself (not a descendant) has not ended yet."""
+        return self._process.returncode is None
+
+    async def wait(self) -> int:
+        """Wait for the program to end and return its exit code, negative for a signal."""
+        return await self._process.wait()
+
+    async def drain(self, *, within_s: float = 1.0) -> None:
+        """Wait until everything it printed was read, at most ``within_s`` seconds, and stop reading.
+
+        An error of ``on_lines`` is raised here.
+        """
+        await asyncio.wait({self._reading}, timeout=within_s)
+        if self._reading.cancel():
+            await asyncio.wait({self._reading})
+        else:
+            self._reading.result()
+
+    def family(self) -> list[psutil.Process]:
+        """Return the living processes that are the child or descend from it."""
+        found = {process.pid: process for process in _descendants(self._root)}
+        for process in psutil.process_iter():
+            if process.pid not in found and self._is_of(process):
+                found[process.pid] = process
+        return list(found.values())
+
+    def _is_of(self, process: psutil.Process) -> bool:
+        if _session(process.pid) == self.pid:
+            return _alive(process)
+        return _marked(process, CHILD, self.marker)
+
+    async def end(self, *, grace_s: float = 5.0) -> None:
+        """End the child and everything that descends from it, politely at first.
+
+        Parameters
+        ----------
+        grace_s
+            Seconds between the request to end and the kill.
+        """
+        for process in self.family():
+            _signal(process, kill=False)
+        if grace_s > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self.wait()), grace_s)
+        # More than once: a process may have forked while the others were being killed.
+        for _ in range(_KILL_ROUNDS):
+            left = self.family()
+            if not left:
+                break
+            for process in left:
+                _signal(process, kill=True)
+            await asyncio.sleep(0.01)
+        await self.wait()
+        await self.drain()
+
+
+def end_owned(owner: str) -> int:
+    """Kill every process that carries a platform's marker, and return how many there were.
+
+    Parameters
+    ----------
+    owner
+        The platform's id. This process and its ancestors are spared.
+    """
+    me = psutil.Process()
+    spared = {me.pid, *(parent.pid for parent in me.parents())}
+    ended: set[int] = set()
+    while left := [
+        process for process in psutil.process_iter() if process.pid not in spared and _marked(process, OWNER, owner)
+    ]:
+        ended.update(process.pid for process in left)
+        for process in left:
+            _signal(process, kill=True)
+        time.sleep(0.01)
+    return len(ended)
+
+
+def _descendants(root: psutil.Process | None) -> list[psutil.Process]:
+    if root is None:
+        return []
+    try:
+        return [process for process in (root, *root.children(recursive=True)) if _alive(process)]
+    except psutil.Error:
+        return []
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
+
+
+def _marked(process: psutil.Process, name: str, value: str) -> bool:
+    try:
+        return process.environ().get(name) == value and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, OSError):
+        return False
+
+
+def _signal(process: psutil.Process, *, kill: bool) -> None:
+    # psutil compares the start time first, so that a process id in new hands is never signalled.
+    with suppress(psutil.Error):
+        process.kill() if kill else process.terminate()
+
+
+async def _read(descriptor: int, on_lines: Callable[[list[str]], None]) -> None:
+    loop = asyncio.get_running_loop()
+    stream = asyncio.StreamReader(limit=_CHUNK, loop=loop)
+    with os.fdopen(descriptor, "rb", buffering=0) as pipe:
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), pipe)
+        try:
+            async for lines in _lines(stream):
+                on_lines([line.decode(errors="replace") for line in lines])
+        finally:
+            transport.close()
+
+
+async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[list[bytes]]:
+    rest = b""
+    while chunk := await stream.read(_CHUNK):
+        *lines, rest = (rest + chunk).split(b"\n")
+        pieces = [piece for line in lines for piece in _pieces(line.removesuffix(b"\r"))]
+        while len(rest) >= _MAX_LINE_BYTES:
+            pieces.append(rest[:_MAX_LINE_BYTES])
+            rest = rest[_MAX_LINE_BYTES:]
+        if pieces:
+            yield pieces
+        # A program that prints without end waits, so that the gateway answers meanwhile.
+        await asyncio.sleep(_PAUSE_S if len(chunk) > _CHUNK // 2 else 0)
+    if rest:
+        yield [rest]
+
+
+def _pieces(line: bytes) -> Iterator[bytes]:
+    if len(line) <= _MAX_LINE_BYTES:
+        yield line
+    else:
+        for at in range(0, len(line), _MAX_LINE_BYTES):
+            yield line[at : at + _MAX_LINE_BYTES]

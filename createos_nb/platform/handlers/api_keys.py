@@ -1,0 +1,48 @@
+"""API keys."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+
+from createos_nb.api.api_keys import APIKey, NewAPIKey
+from createos_nb.errors import BadRequest, Forbidden, NotFound
+from createos_nb.platform.platform import KEY_PREFIX, Context
+from createos_nb.platform.store import digest
+
+MAX_KEYS = 50
+
+
+async def create(context: Context, *, name: str, expiry_at: datetime, description: str | None) -> NewAPIKey:
+    """Create a key; only its digest is kept."""
+    if expiry_at <= datetime.now(UTC):
+        raise BadRequest.answer("expiryAt is in the past.")
+    if len(context.store.find(APIKey, user_id=context.user_id, revoked_at=None)) >= MAX_KEYS:
+        raise Forbidden.answer(f"You have {MAX_KEYS} API keys, which is the quota. Revoke one first.")
+    secret = KEY_PREFIX + secrets.token_urlsafe(32)
+    key = context.store.add(
+        APIKey,
+        user_id=context.user_id,
+        name=name,
+        description=description,
+        digest=digest(secret),
+        expired_at=expiry_at,
+    )
+    return NewAPIKey.model_validate({"id": key.id, "secret": secret})
+
+
+async def list_all(context: Context) -> list[APIKey]:
+    """List a user's keys, newest first."""
+    return context.store.find(APIKey, user_id=context.user_id)
+
+
+async def revoke(context: Context, *, api_key_id: str) -> str:
+    """Revoke a key at once."""
+    key = context.store.get(APIKey, api_key_id, user_id=context.user_id)
+    if key.revoked_at is not None:
+        raise NotFound.answer("The key is revoked already.")
+    context.store.change(APIKey, key.id, revoked_at=datetime.now(UTC))
+    return "API key revoked"
+
+
+HANDLERS = {"CreateAPIKey": create, "ListAPIKeys": list_all, "RevokeAPIKey": revoke}

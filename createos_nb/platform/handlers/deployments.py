@@ -1,0 +1,100 @@
+"""Deployments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from createos_nb.api.deployments import BuildLogLine, Deployment, SourceFile
+from createos_nb.api.environments import Environment
+from createos_nb.api.listing import Page
+from createos_nb.api.projects import Created, Project
+from createos_nb.errors import BadRequest, Unprocessable
+from createos_nb.platform.archives import unpack_files, unpack_zip
+from createos_nb.platform.handlers.paging import page
+from createos_nb.platform.platform import Context
+
+
+async def list_all(context: Context, *, project_id: str, limit: int, offset: int) -> Page:
+    """List a project's deployments, newest first."""
+    rows, total = context.store.deployment_page(context.project(project_id).id, limit, offset)
+    return page(rows, total, limit, offset)
+
+
+async def get(context: Context, *, project_id: str, deployment_id: str) -> Deployment:
+    """Return one deployment."""
+    return context.deployment(project_id, deployment_id)
+
+
+async def upload_files(context: Context, *, project_id: str, files: Sequence[SourceFile]) -> Created:
+    """Take text files as a new deployment."""
+    project = _upload_project(context, project_id)
+    contents = {file.path: file.content.encode() for file in files}
+    if len(contents) < len(files):
+        raise BadRequest.answer("Two of the files have the same path. Send each once.")
+    source = {"files": len(files)}
+    return Created(id=(await context.lifecycle.upload(project, partial(unpack_files, contents), source)).id)
+
+
+async def upload_zip(context: Context, *, project_id: str, file: bytes) -> Created:
+    """Take a zip archive as a new deployment."""
+    project = _upload_project(context, project_id)
+    source = {"zip": len(file)}
+    return Created(id=(await context.lifecycle.upload(project, partial(unpack_zip, file), source)).id)
+
+
+def _upload_project(context: Context, project_id: str) -> Project:
+    project = context.project(project_id)
+    if project.type != "upload":
+        raise Unprocessable.answer(f"A project of type {project.type} takes no uploads.")
+    if project.status != "active":
+        raise Unprocessable.answer(f"The project is {project.status}.")
+    return project
+
+
+async def build_logs(
+    context: Context, *, project_id: str, deployment_id: str, skip: int | None
+) -> list[BuildLogLine]:
+    """Return a deployment's build log."""
+    return context.lifecycle.build_logs.read(context.deployment(project_id, deployment_id).id, skip=skip or 0)
+
+
+async def logs(context: Context, *, project_id: str, deployment_id: str, since_seconds: int | None) -> str:
+    """Return what the processes of a deployment printed, in whichever environment."""
+    deployment = context.deployment(project_id, deployment_id)
+    text = context.lifecycle.runtime_logs.read(deployment_id=deployment.id, since_s=since_seconds or 60)
+    return text or "Listening for logs..."
+
+
+async def cancel(context: Context, *, project_id: str, deployment_id: str) -> str:
+    """Cancel a deployment that is queued or building."""
+    deployment = context.deployment(project_id, deployment_id)
+    if deployment.status not in {"queue", "building"}:
+        raise Unprocessable.answer(f"Deployment {deployment.version} is {deployment.status}; it is too late.")
+    context.lifecycle.cancel(deployment)
+    return "Deployment cancelled"
+
+
+async def delete(context: Context, *, project_id: str, deployment_id: str) -> str:
+    """Put a deployment that no environment serves to sleep; what was built is kept."""
+    deployment = context.deployment(project_id, deployment_id)
+    live = context.store.find(Environment, project_id=deployment.project_id, project_deployment_id=deployment.id)
+    if live:
+        names = ", ".join(environment.unique_name for environment in live)
+        raise Unprocessable.answer(f"Deployment {deployment.version} is live on {names}. Assign another one first.")
+    if deployment.status != "deployed":
+        raise Unprocessable.answer(f"Deployment {deployment.version} is {deployment.status}, and does not run.")
+    context.store.change(Deployment, deployment.id, status="sleeping")
+    return "Deployment terminated"
+
+
+HANDLERS = {
+    "ListDeployments": list_all,
+    "GetDeployment": get,
+    "UploadDeploymentFiles": upload_files,
+    "UploadDeploymentZip": upload_zip,
+    "GetBuildLogs": build_logs,
+    "GetDeploymentLogs": logs,
+    "CancelDeployment": cancel,
+    "DeleteDeployment": delete,
+}

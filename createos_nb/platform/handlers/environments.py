@@ -1,0 +1,161 @@
+"""Environments."""
+
+from __future__ import annotations
+
+from createos_nb.api.deployments import Deployment
+from createos_nb.api.environments import Environment, EnvironmentExtra, EnvironmentSettings, Resources
+from createos_nb.api.projects import Availability, Created
+from createos_nb.api.secret import Secret
+from createos_nb.errors import BadRequest, Conflict, Unprocessable
+from createos_nb.platform.platform import Context
+
+MAX_ENVIRONMENTS = 20
+
+
+async def create(
+    context: Context,
+    *,
+    project_id: str,
+    unique_name: str,
+    display_name: str,
+    description: str | None,
+    resources: Resources,
+    settings: EnvironmentSettings,
+    branch: str | None,
+    is_auto_promote_enabled: bool,
+) -> Created:
+    """Create an environment; with auto-promotion on, the newest good deployment goes live at once."""
+    project = context.project(project_id)
+    if (branch is not None) != (project.type == "vcs"):
+        raise BadRequest.answer("An environment of a vcs project follows a branch; of the other types, none.")
+    if len(context.store.find(Environment, project_id=project.id)) >= MAX_ENVIRONMENTS:
+        raise Conflict.answer(f"The project has {MAX_ENVIRONMENTS} environments, the most there can be.")
+    environment = context.store.add(
+        Environment,
+        project_id=project.id,
+        unique_name=unique_name,
+        display_name=display_name,
+        description=description,
+        status="active",
+        branch=branch,
+        is_auto_promote_enabled=is_auto_promote_enabled,
+        resources_json=resources,
+        settings_json=settings,
+    )
+    context.lifecycle.route(environment.id)
+    built = context.store.find(Deployment, project_id=project.id, status="deployed")
+    if is_auto_promote_enabled and built:
+        context.lifecycle.promote(environment, built[0])
+    return Created(id=environment.id)
+
+
+async def list_all(context: Context, *, project_id: str) -> list[Environment]:
+    """List a project's environments, oldest first, with where each answers."""
+    environments = context.store.find(Environment, project_id=context.project(project_id).id)
+    port = context.platform.gateway_url.rpartition(":")[2]
+    listed = []
+    for environment in reversed(environments):
+        own, *domains = context.lifecycle.hosts(environment)
+        extra = EnvironmentExtra(endpoint=f"http://{own}:{port}", custom_domains=tuple(domains))
+        listed.append(environment.model_copy(update={"extra": extra}))
+    return listed
+
+
+async def check_unique_name(context: Context, *, project_id: str, unique_name: str) -> Availability:
+    """Say whether a name is free in the project, regardless of case."""
+    project = context.project(project_id)
+    taken = context.store.find(Environment, project_id=project.id)
+    names = {environment.unique_name.lower() for environment in taken}
+    return Availability(is_available=unique_name.lower() not in names)
+
+
+async def update(
+    context: Context,
+    *,
+    project_id: str,
+    environment_id: str,
+    display_name: str,
+    description: str,
+    branch: str | None,
+    is_auto_promote_enabled: bool | None,
+) -> str:
+    """Replace names, description, branch and auto-promotion."""
+    environment = context.environment(project_id, environment_id)
+    changes = {"branch": branch, "is_auto_promote_enabled": is_auto_promote_enabled}
+    context.store.change(
+        Environment,
+        environment.id,
+        display_name=display_name,
+        description=description,
+        **{name: value for name, value in changes.items() if value is not None},
+    )
+    return "Project environment updated"
+
+
+async def delete(context: Context, *, project_id: str, environment_id: str) -> str:
+    """Begin to delete an environment."""
+    context.lifecycle.delete_environment(context.environment(project_id, environment_id))
+    return "Project environment is being deleted"
+
+
+async def assign_deployment(context: Context, *, project_id: str, environment_id: str, deployment_id: str) -> str:
+    """Begin to put a deployment live."""
+    environment = context.environment(project_id, environment_id)
+    deployment = context.deployment(project_id, deployment_id)
+    if deployment.status not in {"deployed", "sleeping"}:
+        raise Unprocessable.answer(
+            f"Deployment {deployment.version} is {deployment.status}; only a deployed or sleeping one can serve."
+        )
+    _refuse_if_deleting(environment)
+    context.lifecycle.promote(environment, deployment)
+    return "Deployment is being assigned to the environment"
+
+
+async def update_resources(
+    context: Context, *, project_id: str, environment_id: str, cpu: int, memory: int, replicas: int
+) -> str:
+    """Begin to scale an environment."""
+    environment = context.environment(project_id, environment_id)
+    _refuse_if_deleting(environment)
+    resources = Resources(cpu=cpu, memory=memory, replicas=replicas)
+    with context.store.transaction():
+        context.store.change(Environment, environment.id, resources_json=resources)
+        context.lifecycle.resize(environment)
+    return "Environment is being resized"
+
+
+async def update_variables(
+    context: Context, *, project_id: str, environment_id: str, run_envs: dict[str, Secret], port: int | None
+) -> str:
+    """Replace the variables; they take effect with the next deployment or assignment."""
+    environment = context.environment(project_id, environment_id)
+    if port is not None and context.project(project_id).type != "image":
+        raise BadRequest.answer("port can be changed here only for a project of type image.")
+    settings = EnvironmentSettings(run_envs=run_envs)
+    context.store.change(Environment, environment.id, settings_json=settings)
+    return "Environment variables updated"
+
+
+async def logs(context: Context, *, project_id: str, environment_id: str, since_seconds: int | None) -> str:
+    """Return what the processes of an environment printed."""
+    environment = context.environment(project_id, environment_id)
+    text = context.lifecycle.runtime_logs.read(environment_id=environment.id, since_s=since_seconds or 60)
+    return text or "Listening for logs..."
+
+
+def _refuse_if_deleting(environment: Environment) -> None:
+    if environment.status == "deleting":
+        raise Unprocessable.answer("The environment is being deleted.")
+
+
+HANDLERS = {
+    "CreateProjectEnvironment": create,
+    "ListProjectEnvironments": list_all,
+    "CheckProjectEnvironmentUniqueName": check_unique_name,
+    "UpdateProjectEnvironment": update,
+    "DeleteProjectEnvironment": delete,
+    "AssignDeploymentToProjectEnvironment": assign_deployment,
+    "UpdateProjectEnvironmentResources": update_resources,
+    "UpdateProjectEnvironmentEnvironmentVariables": update_variables,
+    "GetProjectEnvironmentLogs": logs,
+}

@@ -1,0 +1,146 @@
+"""Projects."""
+
+from __future__ import annotations
+
+import shutil
+
+from createos_nb.api.listing import Page
+from createos_nb.api.projects import (
+    Availability,
+    Created,
+    ImageSettings,
+    Project,
+    SupportedTypes,
+    UploadSettings,
+    VcsSettings,
+    VcsSource,
+)
+from createos_nb.api.secret import Secret
+from createos_nb.errors import BadRequest, Forbidden
+from createos_nb.platform.handlers.paging import page
+from createos_nb.platform.platform import Context
+
+MAX_PROJECTS = 200
+
+
+async def create(
+    context: Context,
+    *,
+    unique_name: str,
+    display_name: str,
+    type: str,
+    settings: UploadSettings | VcsSettings | ImageSettings,
+    source: VcsSource | None,
+    description: str | None,
+    app_id: str | None,
+    enabled_security_scan: bool,
+) -> Created:
+    """Create a project."""
+    if (source is not None) != (type == "vcs"):
+        raise BadRequest.answer("A project of type vcs has a source, and the other types have none.")
+    if type == "image" and settings.port is None:
+        raise BadRequest.answer("settings.port is required for a project of type image.")
+    if len(context.store.find(Project, user_id=context.user_id, deleted_at=None)) >= MAX_PROJECTS:
+        raise Forbidden.answer(f"You have {MAX_PROJECTS} projects, which is the quota. Delete one first.")
+    project = context.store.add(
+        Project,
+        user_id=context.user_id,
+        unique_name=unique_name,
+        display_name=display_name,
+        type=type,
+        status="active",
+        description=description,
+        app_id=app_id,
+        source_json=source if source is not None else {},
+        settings_json=settings,
+        enabled_security_scan=enabled_security_scan,
+    )
+    return Created(id=project.id)
+
+
+async def list_all(
+    context: Context,
+    *,
+    name: str | None,
+    type: str | None,
+    status: str | None,
+    app: str | None,
+    limit: int,
+    offset: int,
+) -> Page:
+    """List a user's projects, newest first."""
+    filters: list[tuple[str, object]] = [("deleted_at", None)] if status is None else [("status", status)]
+    filters += [(column, value) for column, value in (("unique_name", name), ("type", type)) if value is not None]
+    if app is not None:
+        filters.append(("app_id", None if app == "null" else app))
+    rows, total = context.store.project_page(context.user_id, filters, limit, offset)
+    return page(rows, total, limit, offset)
+
+
+async def get(context: Context, *, project_id: str) -> Project:
+    """Return one project."""
+    return context.project(project_id)
+
+
+async def check_unique_name(context: Context, *, unique_name: str) -> Availability:
+    """Say whether a name is free, regardless of case and of whose project has it."""
+    return Availability(is_available=not context.store.find(Project, unique_name=unique_name, deleted_at=None))
+
+
+async def update_settings(
+    context: Context,
+    *,
+    project_id: str,
+    runtime: str | None,
+    framework: str | None,
+    port: int | None,
+    directory_path: str | None,
+    install_command: str | None,
+    build_command: str | None,
+    run_command: str | None,
+    build_dir: str | None,
+    build_vars: dict[str, Secret] | None,
+    run_envs: dict[str, Secret] | None,
+) -> str:
+    """Change settings; they apply from the next deployment."""
+    project = context.project(project_id)
+    given = {
+        "runtime": runtime,
+        "framework": framework,
+        "port": port,
+        "directory_path": directory_path,
+        "install_command": install_command,
+        "build_command": build_command,
+        "run_command": run_command,
+        "build_dir": build_dir,
+        "build_vars": build_vars,
+        "run_envs": run_envs,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    settings = (project.settings or VcsSettings()).model_copy(update=changes)
+    context.store.change(Project, project.id, settings_json=settings)
+    return "Project settings updated"
+
+
+async def delete(context: Context, *, project_id: str) -> str:
+    """Begin to delete a project."""
+    context.lifecycle.delete_project(context.project(project_id))
+    return "Project is being deleted"
+
+
+async def supported_types(_context: Context) -> SupportedTypes:
+    """Return the runtimes that this machine has what it takes for."""
+    runtimes = ["python:3.11", "python:3.12"] if shutil.which("python3") else []
+    runtimes += ["node:18", "node:20", "node:22"] if shutil.which("npm") else []
+    return SupportedTypes(runtimes=(*runtimes, "static"), frameworks=())
+
+
+HANDLERS = {
+    "CreateProject": create,
+    "ListProjects": list_all,
+    "GetProject": get,
+    "CheckProjectUniqueName": check_unique_name,
+    "UpdateProjectSettings": update_settings,
+    "DeleteProject": delete,
+    "GetSupportedProjectTypes": supported_types,
+}

@@ -1,0 +1,345 @@
+"""Processes: the applications that run, each a child of the platform that was seen to listen."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import psutil
+
+from createos_nb.platform.children import Child, Variables, end_owned, environment
+
+if TYPE_CHECKING:
+    from createos_nb.platform.builds import Artefact
+    from createos_nb.platform.runtimelogs import RuntimeLogs
+
+LAST_LINES = 50
+"""How many lines of an application are kept to explain why it ended."""
+
+_LOOPBACK = "127.0.0.1"
+_MEMORY_CHECK_S = 1.0
+_PORT_IN_USE = ("address already in use", "eaddrinuse", "only one usage of each socket address")
+_PORT_ATTEMPTS = 3
+_OTHER_PORT_S = 1.0
+
+
+class StartFailed(Exception):
+    """An application did not start to listen.
+
+    Attributes
+    ----------
+    reason
+        One sentence that says what happened and what to do.
+    last_lines
+        What the application printed last, oldest first.
+    """
+
+    def __init__(self, reason: str, last_lines: tuple[str, ...] = ()) -> None:
+        super().__init__("\n".join((reason, *last_lines)))
+        self.reason = reason
+        self.last_lines = last_lines
+
+
+@dataclass(eq=False)
+class Process:
+    """One running application: a replica of a deployment in an environment.
+
+    Attributes
+    ----------
+    pid
+        Process id.
+    host, port
+        The loopback address it really listens on.
+    environment_id, deployment_id, replica
+        What it serves.
+    started_at
+        Unix seconds.
+    memory_mb
+        Resident memory from which on it is ended, in MiB, all its processes together; None for no limit.
+    """
+
+    pid: int
+    host: str
+    port: int
+    environment_id: str | None
+    deployment_id: str
+    replica: int
+    started_at: float
+    memory_mb: int | None
+    child: Child = field(repr=False)
+    output: deque[str] = field(repr=False)
+    stopping: bool = field(default=False, repr=False)
+    ended_for: str | None = field(default=None, repr=False)
+
+    @property
+    def last_lines(self) -> tuple[str, ...]:
+        """What it printed last, oldest first."""
+        return tuple(self.output)
+
+
+class Supervisor:
+    """Starts applications, watches them, and ends them with everything they started.
+
+    Parameters
+    ----------
+    logs
+        Where their output goes.
+    owner
+        The platform's id; processes that carry it are the platform's, also after a crash (`sweep`).
+
+    Attributes
+    ----------
+    on_exit
+        Called with the process, its exit code and a sentence when one ended without being asked to.
+    """
+
+    def __init__(self, logs: RuntimeLogs, *, owner: str) -> None:
+        self.on_exit: Callable[[Process, int, str], None] | None = None
+        self._logs = logs
+        self._owner = owner
+        self._running: dict[Process, asyncio.Task[None]] = {}
+        self._memory_watch: asyncio.Task[None] | None = None
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        """The processes that run now, oldest first."""
+        return tuple(self._running)
+
+    async def start(
+        self,
+        artefact: Artefact,
+        *,
+        environment_id: str | None,
+        deployment_id: str,
+        replica: int,
+        variables: Variables,
+        memory_mb: int | None,
+        healthy_within_s: float = 30,
+    ) -> Process:
+        """Start an application and wait until a socket of its own accepts connections.
+
+        Parameters
+        ----------
+        artefact
+            What to run.
+        environment_id, deployment_id, replica
+            What it serves, for logs and records.
+        variables
+            The environment's variables. ``PORT`` is the platform's to set.
+        memory_mb
+            Limit of its resident memory in MiB.
+        healthy_within_s
+            Seconds until it must listen.
+
+        Raises
+        ------
+        StartFailed
+            It ended, or did not listen in time; nothing of it is left.
+        """
+        for attempt in range(_PORT_ATTEMPTS):
+            port = _free_port()
+            output: deque[str] = deque(maxlen=LAST_LINES)
+
+            def on_lines(lines: list[str], output: deque[str] = output) -> None:
+                output.extend(lines)
+                with suppress(OSError):  # A full disk costs log lines, not the application.
+                    self._logs.write_lines(environment_id, deployment_id, replica, lines)
+
+            child = await Child.start(
+                artefact.command,
+                directory=artefact.directory,
+                variables=environment(
+                    {"PYTHONUNBUFFERED": "1"}, artefact.environment, variables, {"PORT": str(port)}
+                ),
+                owner=self._owner,
+                on_lines=on_lines,
+            )
+            try:
+                host, listening_port = await _listening(child, (port, artefact.port), healthy_within_s)
+            except (StartFailed, asyncio.CancelledError) as failure:
+                await child.end(grace_s=0)
+                if isinstance(failure, asyncio.CancelledError):
+                    raise
+                # Between our look for a free port and the application's use of it, another took it.
+                if attempt + 1 < _PORT_ATTEMPTS and _taken(port):
+                    continue
+                raise _explained(failure, output, artefact.port) from None
+            process = Process(
+                child.pid,
+                host,
+                listening_port,
+                environment_id,
+                deployment_id,
+                replica,
+                started_at=time.time(),
+                memory_mb=memory_mb,
+                child=child,
+                output=output,
+            )
+            self._running[process] = asyncio.create_task(self._watch(process))
+            if self._memory_watch is None:
+                self._memory_watch = asyncio.create_task(self._watch_memory())
+            return process
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def stop(self, process: Process, *, grace_s: float = 5) -> None:
+        """End an application; it is asked first and killed after ``grace_s`` seconds."""
+        process.stopping = True
+        watch = self._running.get(process)
+        await process.child.end(grace_s=grace_s)
+        if watch is not None:
+            await asyncio.wait({watch})
+
+    async def stop_all(self) -> None:
+        """End every application."""
+        await asyncio.gather(*(self.stop(process) for process in self.processes))
+        if self._memory_watch is not None:
+            self._memory_watch.cancel()
+            await asyncio.wait({self._memory_watch})
+            self._memory_watch = None
+
+    def sweep(self) -> int:
+        """End what an earlier platform with the same id left behind, and return how many processes.
+
+        To be called before anything is started.
+        """
+        return end_owned(self._owner)
+
+    async def _watch(self, process: Process) -> None:
+        returncode = await process.child.wait()
+        if not process.stopping:
+            await process.child.drain()
+            await process.child.end(grace_s=0)
+        del self._running[process]
+        if not process.stopping and self.on_exit is not None:
+            self.on_exit(process, returncode, process.ended_for or _ending(returncode))
+
+    async def _watch_memory(self) -> None:
+        while True:
+            await asyncio.sleep(_MEMORY_CHECK_S)
+            limited = {process.pid: process for process in self._running if process.memory_mb is not None}
+            if not limited:
+                continue
+            used = await asyncio.to_thread(_resident_bytes, set(limited))
+            for pid, process in limited.items():
+                limit = process.memory_mb
+                if limit is not None and used.get(pid, 0) > limit * 2**20 and not process.stopping:
+                    process.ended_for = (
+                        f"It was ended because it ran out of memory: {used[pid] / 2**20:,.0f} MiB resident, "
+                        f"{limit:,} MiB allowed. Give the environment more memory or use less."
+                    )
+                    self._logs.write(
+                        process.environment_id, process.deployment_id, process.replica, process.ended_for
+                    )
+                    await process.child.end(grace_s=0)
+
+
+async def _listening(child: Child, ports: tuple[int, ...], within_s: float) -> tuple[str, int]:
+    """Return the address on which the child's own processes accept connections.
+
+    The ports it was told are taken at once; another one when it stays the only one for a second, since
+    a debugger's or a metrics port often opens before the application's.
+    """
+    ended = asyncio.ensure_future(child.wait())
+    pause, other_since = 0.02, float("inf")
+    try:
+        async with asyncio.timeout(within_s):
+            while not ended.done():
+                now = time.monotonic()
+                for address in await _accepting(child):
+                    if address[1] in ports or now - other_since >= _OTHER_PORT_S:
+                        return address
+                    other_since = min(other_since, now)
+                await asyncio.wait({ended}, timeout=pause)
+                pause = min(pause * 1.5, 0.25)
+            raise StartFailed(f"The application ended before it listened. {_ending(ended.result())}")
+    except TimeoutError:
+        raise StartFailed(
+            f"The application did not listen on a port within {within_s:g} s. "
+            "Let it listen on the port in the environment variable PORT."
+        ) from None
+    finally:
+        ended.cancel()
+
+
+async def _accepting(child: Child) -> list[tuple[str, int]]:
+    return [address for address in sorted(_listeners(child)) if await _accepts(*address)]
+
+
+def _listeners(child: Child) -> set[tuple[str, int]]:
+    """Addresses the child's own processes listen on, as this machine reaches them."""
+    found = set()
+    for process in child.family():
+        with suppress(psutil.Error):
+            for connection in process.net_connections(kind="tcp"):
+                if connection.status == psutil.CONN_LISTEN:
+                    local = connection.laddr
+                    found.add((local.ip if local.ip == "::1" else _LOOPBACK, local.port))
+    return found
+
+
+async def _accepts(host: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 1)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((_LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _taken(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect((_LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
+def _resident_bytes(roots: set[int]) -> dict[int, int]:
+    """Resident memory of the processes and all that descend from them, by root."""
+    parents: dict[int, int] = {}
+    sizes: dict[int, int] = {}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error), process.oneshot():
+            parents[process.pid] = process.ppid()
+            sizes[process.pid] = process.memory_info().rss
+    used = dict.fromkeys(roots, 0)
+    for pid, size in sizes.items():
+        ancestor: int | None = pid
+        while ancestor is not None and ancestor not in roots:
+            ancestor = parents.get(ancestor)
+        if ancestor is not None:
+            used[ancestor] += size
+    return used
+
+
+def _ending(returncode: int) -> str:
+    if returncode >= 0:
+        return f"It ended with exit code {returncode}."
+    return f"It was ended by signal {-returncode}."
+
+
+def _explained(failure: StartFailed, output: deque[str], declared_port: int) -> StartFailed:
+    reason = failure.reason
+    if any(sign in line.lower() for line in output for sign in _PORT_IN_USE):
+        reason = (
+            f"The application wants a port that is in use (its settings say {declared_port}). "
+            "Let it listen on the port in the environment variable PORT, which is its alone."
+        )
+    return StartFailed(reason, tuple(output))

@@ -1,0 +1,251 @@
+"""Service: starts, finds and stops a platform, which is a process of its own."""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from createos_nb.api.secret import Secret
+from createos_nb.errors import PlatformError
+from createos_nb.settings import home
+
+_POLL_S = 0.01
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a running platform answers.
+
+    Attributes
+    ----------
+    api_url
+        Origin of the API, without ``/v1``.
+    mcp_url
+        Of its MCP server; None when it has none.
+    gateway_url
+        Where the applications answer, by their Host header.
+    state_dir, key_file
+        Its directory, and the file with your key.
+    pid
+        Its process.
+    """
+
+    api_url: str
+    mcp_url: str | None
+    gateway_url: str
+    state_dir: str
+    key_file: str
+    pid: int
+
+    def api_key(self) -> Secret:
+        """Return the key in the key file."""
+        return Secret(Path(self.key_file).read_text(encoding="utf-8").strip())
+
+    def to_json(self) -> dict[str, str | int | None]:
+        """Return it as plain values."""
+        return asdict(self)
+
+
+def default_state() -> Path:
+    """Return the directory of the platform that `local` uses when none is named."""
+    return home() / "platform"
+
+
+def start(
+    state: Path | None = None,
+    *,
+    ephemeral: bool = False,
+    api_port: int = 0,
+    gateway_port: int = 0,
+    timeout_s: float = 20.0,
+) -> Address:
+    """Start a platform, or return the one that runs on this state already.
+
+    Parameters
+    ----------
+    state
+        Its directory; default in the package's home, or a temporary one when it is ephemeral.
+    ephemeral
+        It ends with this process, and a temporary directory of its own goes with it.
+    api_port, gateway_port
+        0 for the ports of its last run, or free ones.
+    timeout_s
+        Seconds until it must answer.
+
+    Raises
+    ------
+    PlatformError
+        It did not start; the message has its reason.
+    """
+    directory = _directory(state, ephemeral=ephemeral)
+    running = status(directory)
+    if running is not None:
+        return running
+    command = [sys.executable, "-m", "createos_nb.platform", "--state", str(directory)]
+    command += ["--api-port", str(api_port), "--gateway-port", str(gateway_port)]
+    log = directory / "platform.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [*command, "--ephemeral"] if ephemeral else command,
+            stdin=subprocess.PIPE if ephemeral else subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            cwd=directory,
+        )
+    address = _wait_for(process, directory, log, timeout_s)
+    if ephemeral:
+        atexit.register(_end, process, directory if state is None else None)
+    else:
+        # It outlives this process on purpose; without this, Python warns that it does.
+        process.returncode = 0
+    return address
+
+
+def _directory(state: Path | None, *, ephemeral: bool) -> Path:
+    if state is None and ephemeral:
+        return Path(tempfile.mkdtemp(prefix="createos-nb-"))
+    directory = (state if state is not None else default_state()).resolve()
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        directory.chmod(0o700)
+    except OSError as error:
+        raise PlatformError(f"Cannot use {directory} for the platform's state: {error.strerror}.") from None
+    return directory
+
+
+def _wait_for(process: subprocess.Popen[bytes], directory: Path, log: Path, timeout_s: float) -> Address:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        address = _read(directory)
+        if address is not None:  # written once it answers
+            return address
+        if process.poll() is not None:
+            if (other := status(directory)) is not None:  # somebody else was quicker
+                return other
+            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise PlatformError(f"The embedded platform did not start: {lines[-1] if lines else 'no reason given'}")
+        time.sleep(_POLL_S)
+    process.kill()
+    process.wait()
+    raise PlatformError(f"The embedded platform did not answer within {timeout_s:g} s. Its log is {log}.")
+
+
+def status(state: Path | None = None) -> Address | None:
+    """Return where the platform on a state answers, None when none runs.
+
+    Parameters
+    ----------
+    state
+        Its directory; default in the package's home.
+    """
+    directory = (state if state is not None else default_state()).resolve()
+    lock = directory / "lock"
+    if not lock.exists():
+        return None
+    with lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return _read(directory)
+    return None
+
+
+def _read(directory: Path) -> Address | None:
+    with suppress(OSError, ValueError, TypeError):
+        return Address(**json.loads((directory / "address.json").read_text(encoding="utf-8")))
+    return None
+
+
+def stop(state: Path | None = None, *, timeout_s: float = 20.0) -> bool:
+    """Stop the platform on a state, with every application it runs.
+
+    Parameters
+    ----------
+    state
+        Its directory; default in the package's home.
+    timeout_s
+        Seconds until it must have ended.
+
+    Returns
+    -------
+    bool
+        Whether one was running.
+
+    Raises
+    ------
+    PlatformError
+        It did not end in time.
+    """
+    address = status(state)
+    if address is None:
+        return False
+    with suppress(ProcessLookupError):
+        os.kill(address.pid, signal.SIGTERM)
+    deadline = time.monotonic() + timeout_s
+    while status(state) is not None or _holds_lock(Path(address.state_dir)):
+        if time.monotonic() > deadline:
+            raise PlatformError(
+                f"The platform (process {address.pid}) did not end within {timeout_s:g} s. End it with: "
+                f"kill -9 {address.pid}"
+            )
+        time.sleep(_POLL_S)
+    return True
+
+
+def _holds_lock(directory: Path) -> bool:
+    """Whether the platform still has its lock: it gives up its address first, and the lock last."""
+    try:
+        with (directory / "lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def reset(state: Path | None = None) -> None:
+    """Stop the platform on a state and delete all that it holds.
+
+    Parameters
+    ----------
+    state
+        Its directory; default in the package's home.
+
+    Raises
+    ------
+    PlatformError
+        The directory is not a platform's; nothing is deleted.
+    """
+    directory = (state if state is not None else default_state()).resolve()
+    if not directory.exists():
+        return
+    if not (directory / "lock").exists():
+        raise PlatformError(f"{directory} is not the state of a platform. Nothing was deleted.")
+    stop(directory)
+    shutil.rmtree(directory)
+
+
+def _end(process: subprocess.Popen[bytes], temporary: Path | None) -> None:
+    """End an ephemeral platform by closing its input, and remove its temporary directory."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if temporary is not None:
+        shutil.rmtree(temporary, ignore_errors=True)

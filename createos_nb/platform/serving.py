@@ -1,0 +1,263 @@
+"""Serving: which processes answer for which environment; switched without losing a request."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from createos_nb.platform.children import Variables
+from createos_nb.platform.processes import Process, StartFailed, Supervisor
+from createos_nb.platform.routes import Routes, Upstream
+
+if TYPE_CHECKING:
+    from createos_nb.platform.builds import Artefact
+
+BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Pauses before the restarts of a replica that keeps ending; after the last of them it is given up."""
+
+_HEALTHY_AGAIN_S = 60.0
+_DRAIN_WITHIN_S = 10.0
+
+
+@dataclass(eq=False)
+class _Served:
+    """What an environment serves."""
+
+    environment_id: str
+    hosts: Sequence[str]
+    deployment_id: str
+    artefact: Artefact
+    variables: Variables = field(repr=False)
+    replicas: int
+    memory_mb: int | None
+    processes: dict[int, Process] = field(default_factory=dict)
+    crashes: dict[int, int] = field(default_factory=dict)
+
+
+class Serving:
+    """Keeps for every environment the processes that should answer for it.
+
+    Parameters
+    ----------
+    supervisor
+        Starts and ends the processes; its ``on_exit`` becomes this object's.
+    routes
+        Where the gateway looks.
+    backoff_s
+        Pauses before the restarts of a replica that keeps ending.
+
+    Attributes
+    ----------
+    on_crash
+        Called with environment, deployment and the last lines when a replica was given up.
+    """
+
+    def __init__(self, supervisor: Supervisor, routes: Routes, *, backoff_s: Sequence[float] = BACKOFF_S) -> None:
+        self.on_crash: Callable[[str, str, Sequence[str]], None] | None = None
+        self._supervisor = supervisor
+        self._routes = routes
+        self._backoff_s = backoff_s
+        self._served: dict[str, _Served] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        supervisor.on_exit = self._ended
+
+    async def serve(
+        self,
+        environment_id: str,
+        *,
+        hosts: Sequence[str],
+        deployment_id: str,
+        artefact: Artefact,
+        variables: Variables,
+        replicas: int,
+        memory_mb: int | None,
+    ) -> None:
+        """Serve a deployment: start its replicas, then switch to them at once, then end the old ones.
+
+        Requests under way are answered by the replica that has them. The old replicas end in the
+        background, after their last request and at most ten seconds later.
+
+        Parameters
+        ----------
+        hosts
+            Host names, without port, by which the environment is reached.
+        variables
+            The environment's variables.
+        replicas
+            How many processes.
+        memory_mb
+            Limit of the resident memory of each, in MiB.
+
+        Raises
+        ------
+        StartFailed
+            A replica did not start; what served before still does.
+        """
+        async with self._lock(environment_id):
+            new = _Served(environment_id, tuple(hosts), deployment_id, artefact, variables, replicas, memory_mb)
+            await self._start(new, range(replicas))
+            old = self._served.get(environment_id)
+            self._served[environment_id] = new
+            self._route(new)
+            if old is not None:
+                self._retire(old, tuple(old.processes.values()))
+
+    async def resize(self, environment_id: str, replicas: int, *, memory_mb: int | None = None) -> None:
+        """Change the number of replicas; of an environment that serves nothing, do nothing.
+
+        Parameters
+        ----------
+        memory_mb
+            New limit of the resident memory of each replica in MiB; None leaves it.
+
+        Raises
+        ------
+        StartFailed
+            A further replica did not start; those there were serve on.
+        """
+        async with self._lock(environment_id):
+            served = self._served.get(environment_id)
+            if served is None:
+                return
+            if memory_mb is not None:
+                served.memory_mb = memory_mb
+                for process in served.processes.values():
+                    process.memory_mb = memory_mb
+            await self._start(served, range(served.replicas, replicas))
+            surplus = tuple(process for number, process in served.processes.items() if number >= replicas)
+            served.replicas = replicas
+            self._retire(served, surplus)
+
+    async def stop(self, environment_id: str) -> None:
+        """Serve nothing in an environment, and forget its hosts."""
+        async with self._lock(environment_id):
+            self._routes.remove(environment_id)
+            served = self._served.pop(environment_id, None)
+            if served is not None:
+                await asyncio.gather(*(self._supervisor.stop(process) for process in served.processes.values()))
+
+    async def close(self) -> None:
+        """Serve nothing any more."""
+        for environment_id in tuple(self._served):
+            await self.stop(environment_id)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._supervisor.stop_all()
+
+    def set_hosts(self, environment_id: str, hosts: Sequence[str]) -> None:
+        """Set the hosts by which an environment is reached; while it serves nothing they answer 503."""
+        served = self._served.get(environment_id)
+        if served is None:
+            self._routes.replace(environment_id, hosts, ())
+        else:
+            served.hosts = tuple(hosts)
+            self._route(served)
+
+    def deployment_of(self, environment_id: str) -> str | None:
+        """Return the id of the deployment an environment serves, None when it serves none."""
+        served = self._served.get(environment_id)
+        return served.deployment_id if served else None
+
+    def processes_of(self, environment_id: str) -> tuple[Process, ...]:
+        """Return the processes that answer for an environment, by replica."""
+        served = self._served.get(environment_id)
+        return tuple(process for _, process in sorted(served.processes.items())) if served else ()
+
+    # --- inside -------------------------------------------------------------------------------------------
+
+    def _lock(self, environment_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(environment_id, asyncio.Lock())
+
+    async def _start(self, served: _Served, numbers: Sequence[int]) -> None:
+        """Start replicas side by side and route to them if they belong to what is served; all or none."""
+        starts = [asyncio.create_task(self._start_one(served, number)) for number in numbers]
+        try:
+            started = await asyncio.gather(*starts)
+            for process in started:
+                if not process.child.running:
+                    raise StartFailed("A replica ended right after it had begun to listen.", process.last_lines)
+        except BaseException:
+            for start in starts:
+                start.cancel()
+            for outcome in await asyncio.gather(*starts, return_exceptions=True):
+                if isinstance(outcome, Process):
+                    await self._supervisor.stop(outcome, grace_s=0)
+            raise
+        served.processes.update({process.replica: process for process in started})
+        if self._served.get(served.environment_id) is served:
+            self._route(served)
+
+    async def _start_one(self, served: _Served, number: int) -> Process:
+        return await self._supervisor.start(
+            served.artefact,
+            environment_id=served.environment_id,
+            deployment_id=served.deployment_id,
+            replica=number,
+            variables=served.variables,
+            memory_mb=served.memory_mb,
+        )
+
+    def _route(self, served: _Served) -> None:
+        self._routes.replace(
+            served.environment_id, served.hosts, [_upstream(process) for process in served.processes.values()]
+        )
+
+    def _retire(self, served: _Served, processes: Sequence[Process]) -> None:
+        """Take processes out of the route and end each after its last request."""
+        for process in processes:
+            served.processes.pop(process.replica)
+            self._run(self._drain(process))
+        if self._served.get(served.environment_id) is served:
+            self._route(served)
+
+    async def _drain(self, process: Process) -> None:
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._routes.drained(_upstream(process)), _DRAIN_WITHIN_S)
+        finally:
+            await self._supervisor.stop(process)
+
+    def _ended(self, process: Process, _returncode: int, reason: str) -> None:
+        """Take a replica that ended by itself out of the route, and start it again."""
+        served = self._served.get(process.environment_id or "")
+        if served is None or served.processes.get(process.replica) is not process:
+            return
+        del served.processes[process.replica]
+        self._route(served)
+        self._run(self._restart(served, process, reason))
+
+    async def _restart(self, served: _Served, process: Process, reason: str) -> None:
+        number, lines = process.replica, (*process.last_lines, reason)
+        if time.time() - process.started_at >= _HEALTHY_AGAIN_S:
+            served.crashes.pop(number, None)
+        while (crashes := served.crashes.get(number, 0)) < len(self._backoff_s):
+            served.crashes[number] = crashes + 1
+            await asyncio.sleep(self._backoff_s[crashes])
+            async with self._lock(served.environment_id):
+                if self._served.get(served.environment_id) is not served or number >= served.replicas:
+                    return
+                try:
+                    await self._start(served, (number,))
+                except StartFailed as failure:
+                    lines = (*failure.last_lines, failure.reason)
+                else:
+                    return
+        if self.on_crash is not None:
+            self.on_crash(served.environment_id, served.deployment_id, lines)
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _upstream(process: Process) -> Upstream:
+    return Upstream(
+        process.host, process.port, process.environment_id or "", process.deployment_id, process.replica
+    )

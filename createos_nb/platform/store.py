@@ -1,0 +1,292 @@
+"""Store: what the platform knows, in SQLite; every statement of SQL is here.
+
+One connection writes, under one lock. What a method has returned from is on disk (WAL, synchronous FULL),
+so that it survives a killed process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from createos_nb.api.account import User
+from createos_nb.api.api_keys import APIKey
+from createos_nb.api.deployments import Deployment
+from createos_nb.api.domains import Domain
+from createos_nb.api.environments import Environment
+from createos_nb.api.model import Model
+from createos_nb.api.projects import Project
+from createos_nb.errors import Conflict, NotFound, PlatformError
+
+VERSION = 1
+"""Of the schema; a file with another one is refused, never changed or emptied by itself."""
+
+_SCHEMA = """
+-- Times are ISO 8601 in UTC. Columns named *_json hold what only this package reads.
+CREATE TABLE users (id TEXT PRIMARY KEY, username TEXT NOT NULL, display_name TEXT, created_at TEXT NOT NULL);
+CREATE TABLE api_keys (
+    id TEXT PRIMARY KEY, user_id TEXT NOT NULL REFERENCES users, name TEXT NOT NULL, description TEXT,
+    digest TEXT NOT NULL UNIQUE,           -- SHA-256 of the key, which itself is nowhere
+    created_at TEXT NOT NULL, updated_at TEXT NOT NULL, expired_at TEXT, revoked_at TEXT
+);
+CREATE TABLE projects (
+    id TEXT PRIMARY KEY, user_id TEXT NOT NULL REFERENCES users, unique_name TEXT NOT NULL COLLATE NOCASE,
+    display_name TEXT NOT NULL, type TEXT NOT NULL, status TEXT NOT NULL, description TEXT, app_id TEXT,
+    source_json TEXT, settings_json TEXT, enabled_security_scan INTEGER NOT NULL DEFAULT 0,
+    created_at TEXT NOT NULL, updated_at TEXT NOT NULL, deleted_at TEXT
+);
+-- The name of a deleted project is free again.
+CREATE UNIQUE INDEX project_names ON projects (unique_name) WHERE deleted_at IS NULL;
+CREATE TABLE environments (
+    id TEXT PRIMARY KEY, project_id TEXT NOT NULL REFERENCES projects, unique_name TEXT NOT NULL COLLATE NOCASE,
+    display_name TEXT NOT NULL, description TEXT, status TEXT NOT NULL, branch TEXT,
+    is_auto_promote_enabled INTEGER NOT NULL, project_deployment_id TEXT, resources_json TEXT NOT NULL,
+    settings_json TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
+    UNIQUE (project_id, unique_name)
+);
+CREATE TABLE deployments (
+    id TEXT PRIMARY KEY, project_id TEXT NOT NULL REFERENCES projects, version_number INTEGER NOT NULL,
+    status TEXT NOT NULL, source_json TEXT, settings_json TEXT, artefact_json TEXT, cancel_reason TEXT,
+    cancelled_at TEXT, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
+    UNIQUE (project_id, version_number)
+);
+CREATE TABLE domains (
+    id TEXT PRIMARY KEY, project_id TEXT NOT NULL REFERENCES projects, name TEXT NOT NULL COLLATE NOCASE UNIQUE,
+    status TEXT NOT NULL, environment_id TEXT, message TEXT, records_json TEXT,
+    failed_verification_count INTEGER NOT NULL DEFAULT 0, last_failed_verified_at TEXT,
+    created_at TEXT NOT NULL, updated_at TEXT NOT NULL
+);
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+M = TypeVar("M", bound=Model)
+# What a row becomes; `artefact_json` stays inside the platform.
+_TABLES: dict[type[Model], str] = {
+    User: "users",
+    APIKey: "api_keys",
+    Project: "projects",
+    Environment: "environments",
+    Deployment: "deployments",
+    Domain: "domains",
+}
+_INTERNAL = frozenset({"digest", "artefact_json"})
+
+
+class Store:
+    """What the platform knows.
+
+    Parameters
+    ----------
+    path
+        The database file; made when missing.
+
+    Raises
+    ------
+    PlatformError
+        The file is no database of this version; it is left as it is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.RLock()
+        try:
+            self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._connection.row_factory = sqlite3.Row
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA foreign_keys = ON")
+            found = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            if found == 0:
+                self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        except sqlite3.Error as error:
+            raise PlatformError(
+                f"{path} cannot be opened ({error}). Move it aside, or start with another --state directory."
+            ) from None
+        if found not in {0, VERSION}:
+            raise PlatformError(
+                f"{path} was written by another version of createos-nb (schema {found}, this one knows {VERSION}). "
+                "Use that version, or another --state directory."
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make several changes one: all of them, or none."""
+        with self._lock:
+            if self._connection.in_transaction:
+                yield
+                return
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    # --- every kind of thing --------------------------------------------------------------------------
+
+    def get(self, kind: type[M], thing_id: str, **conditions: object) -> M:
+        """Return one thing by its id.
+
+        Raises
+        ------
+        NotFound
+            There is none of that id that meets the conditions.
+        """
+        found = self.find(kind, id=thing_id, **conditions)
+        if not found:
+            raise NotFound.answer(f"There is no {kind.__name__.lower()} {thing_id} here.")
+        return found[0]
+
+    def find(self, kind: type[M], **conditions: object) -> list[M]:
+        """Return the things whose columns have these values, newest first; None is a missing value."""
+        tests = " AND ".join(f"{name} IS ?" for name in conditions) or "1"
+        query = f"SELECT * FROM {_TABLES[kind]} WHERE {tests} ORDER BY created_at DESC, rowid DESC"
+        with self._lock:
+            rows = self._connection.execute(query, [_stored(value) for value in conditions.values()]).fetchall()
+        return [kind.model_validate(_read(row)) for row in rows]
+
+    def add(self, kind: type[M], **values: object) -> M:
+        """Add a thing with a new id and return it.
+
+        Raises
+        ------
+        Conflict
+            Its name is taken.
+        """
+        now = datetime.now(UTC)
+        row = {"id": str(uuid.uuid4()), "created_at": now, **values}
+        if kind is not User:
+            row.setdefault("updated_at", now)
+        marks = ", ".join("?" for _ in row)
+        try:
+            with self.transaction():
+                self._connection.execute(
+                    f"INSERT INTO {_TABLES[kind]} ({', '.join(row)}) VALUES ({marks})",
+                    [_stored(value) for value in row.values()],
+                )
+        except sqlite3.IntegrityError:
+            raise Conflict.answer(f"The name of this {kind.__name__.lower()} is taken. Choose another.") from None
+        return self.get(kind, str(row["id"]))
+
+    def change(self, kind: type[M], thing_id: str, **values: object) -> None:
+        """Change columns of a thing."""
+        row = {**values, "updated_at": datetime.now(UTC)}
+        sets = ", ".join(f"{name} = ?" for name in row)
+        with self.transaction():
+            self._connection.execute(
+                f"UPDATE {_TABLES[kind]} SET {sets} WHERE id = ?",
+                [*(_stored(value) for value in row.values()), thing_id],
+            )
+
+    def remove(self, kind: type[M], thing_id: str) -> None:
+        """Remove a thing."""
+        with self.transaction():
+            self._connection.execute(f"DELETE FROM {_TABLES[kind]} WHERE id = ?", [thing_id])
+
+    # --- particular questions ---------------------------------------------------------------------------
+
+    def project_page(
+        self, user_id: str, filters: Sequence[tuple[str, object]], limit: int, offset: int
+    ) -> tuple[list[Project], int]:
+        """Return one page of a user's projects, newest first, and how many there are in all.
+
+        Parameters
+        ----------
+        filters
+            Pairs of a column of `projects` and its value; ``unique_name`` means "contains".
+        """
+        tests, values = ["user_id = ?"], [user_id]
+        for column, value in filters:
+            tests.append("instr(lower(unique_name), lower(?)) > 0" if column == "unique_name" else f"{column} IS ?")
+            values.append(_stored(value))
+        return self._page(Project, " AND ".join(tests), values, limit, offset)
+
+    def deployment_page(self, project_id: str, limit: int, offset: int) -> tuple[list[Deployment], int]:
+        """Return one page of a project's deployments, newest first, and how many there are in all."""
+        return self._page(Deployment, "project_id = ?", [project_id], limit, offset)
+
+    def _page(
+        self, kind: type[M], tests: str, values: Sequence[Any], limit: int, offset: int
+    ) -> tuple[list[M], int]:
+        table = _TABLES[kind]
+        page = f"SELECT * FROM {table} WHERE {tests} ORDER BY created_at DESC, rowid DESC LIMIT ? OFFSET ?"
+        with self._lock:
+            total = self._connection.execute(f"SELECT count(*) FROM {table} WHERE {tests}", values).fetchone()[0]
+            rows = self._connection.execute(page, [*values, limit, offset]).fetchall()
+        return [kind.model_validate(_read(row)) for row in rows], total
+
+    def add_deployment(self, project: Project, *, deployment_id: str, source: object) -> Deployment:
+        """Add a queued deployment with the project's next version number and its settings of now."""
+        with self.transaction():
+            (last,) = self._connection.execute(
+                "SELECT coalesce(max(version_number), 0) FROM deployments WHERE project_id = ?", [project.id]
+            ).fetchone()
+            return self.add(
+                Deployment,
+                id=deployment_id,
+                project_id=project.id,
+                version_number=last + 1,
+                status="queue",
+                source_json=source,
+                settings_json=project.settings,
+            )
+
+    def artefact(self, deployment_id: str) -> str | None:
+        """Return what was built, as `Artefact.to_json` wrote it."""
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT artefact_json FROM deployments WHERE id = ?", [deployment_id]
+            ).fetchone()
+        return row[0] if row else None
+
+    def user_of_key(self, key: str) -> tuple[User, APIKey] | None:
+        """Return whose key this is; None when it is not known, expired or revoked."""
+        found = self.find(APIKey, digest=digest(key), revoked_at=None)
+        if not found or (found[0].expired_at is not None and found[0].expired_at <= datetime.now(UTC)):
+            return None
+        return self.get(User, str(found[0].user_id)), found[0]
+
+    def fact(self, name: str) -> str | None:
+        """Return something the platform remembers about itself."""
+        with self._lock:
+            row = self._connection.execute("SELECT value FROM facts WHERE name = ?", [name]).fetchone()
+        return row[0] if row else None
+
+    def remember(self, name: str, value: str) -> None:
+        """Remember something about the platform itself."""
+        with self.transaction():
+            self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", [name, value])
+
+
+def digest(key: str) -> str:
+    """Return what the store keeps of a key; keys are long and random, so no salt is needed."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _stored(value: object) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    if isinstance(value, Model):
+        return json.dumps(value.wire())
+    return json.dumps(value) if isinstance(value, dict | list) else value
+
+
+def _read(row: sqlite3.Row) -> dict[str, Any]:
+    columns = {name: row[name] for name in row.keys() if name not in _INTERNAL}  # noqa: SIM118 - a Row iterates over values
+    return {
+        name.removesuffix("_json"): json.loads(value) if name.endswith("_json") and value is not None else value
+        for name, value in columns.items()
+    }

@@ -1,0 +1,62 @@
+"""Session: the two ways to begin, `connect` to CreateOS and `local` for an embedded one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from createos_nb.api.client import Client
+from createos_nb.api.secret import Secret
+from createos_nb.workspace import Workspace
+
+
+def connect(api_url: str | None = None, *, api_key: str | Secret | None = None) -> Workspace:
+    """Return a workspace on the CreateOS that the settings name. Never an embedded one by itself.
+
+    Parameters
+    ----------
+    api_url
+        Origin of the API; default ``CREATEOS_API_URL``, else the public platform.
+    api_key
+        A key; default ``CREATEOS_API_KEY``, ``CREATEOS_API_KEY_FILE``, ``CREATEOS_ACCESS_TOKEN``, then the
+        official client's ``~/.createos/.token``. Do not write one into a notebook.
+
+    Raises
+    ------
+    SettingsError
+        No key was found; the message lists where it was looked for.
+    """
+    return _workspace(Client(api_url, api_key=api_key))
+
+
+def local(*, state: str | os.PathLike[str] | None = None, ephemeral: bool = False) -> Workspace:
+    """Return a workspace on an embedded CreateOS on this machine, started when it is not running.
+
+    It builds and runs applications for real, as you, without a sandbox. It is a process of its own: a
+    restarted kernel finds it again. End it with ``createos-nb local down``.
+
+    Parameters
+    ----------
+    state
+        Directory of its state; default in the package's home.
+    ephemeral
+        A platform of this process alone, in a temporary directory, that ends with it.
+
+    Raises
+    ------
+    PlatformError
+        It could not be started; the message says why.
+    """
+    from createos_nb.platform import service
+
+    address = service.start(Path(state) if state is not None else None, ephemeral=ephemeral)
+    return _workspace(Client(address.api_url, api_key=address.api_key()))
+
+
+def _workspace(client: Client) -> Workspace:
+    if "IPython" in sys.modules:
+        from createos_nb.charts.renderer import enable
+
+        enable()
+    return Workspace(client)

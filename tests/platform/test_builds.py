@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+import psutil
+import pytest
+
+from createos_nb.api.secret import Secret
+from createos_nb.platform.applications import shop
+from createos_nb.platform.builds import Artefact, BuildFailed, BuildSettings, build
+from createos_nb.platform.children import OWNER
+from createos_nb.platform.processes import Supervisor
+from createos_nb.platform.runtimelogs import RuntimeLogs
+
+pytestmark = pytest.mark.anyio
+
+RUNNING = platform.python_version()
+MINOR = RUNNING.rpartition(".")[0]
+
+
+class Log:
+    """The lines of one build."""
+
+    def __init__(self):
+        self.lines = []
+
+    def __call__(self, stage, line):
+        self.lines.append((stage, line))
+
+    def __str__(self):
+        return "\n".join(f"{stage}: {line}" for stage, line in self.lines)
+
+
+@pytest.fixture
+def log():
+    return Log()
+
+
+@pytest.fixture
+def source(tmp_path):
+    def make(files):
+        directory = tmp_path / "source"
+        for name, text in files.items():
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return directory
+
+    return make
+
+
+@pytest.fixture
+async def supervisor(tmp_path):
+    logs = RuntimeLogs(tmp_path / "logs")
+    supervisor = Supervisor(logs, owner="test-builds")
+    yield supervisor
+    await supervisor.stop_all()
+    assert supervisor.sweep() == 0, "a test left a process behind"
+    logs.close()
+
+
+async def answer_of(supervisor, artefact, path):
+    """Run what was built and return the answer to one request."""
+    process = await supervisor.start(
+        artefact, environment_id="env", deployment_id="dep", replica=0, variables={}, memory_mb=None
+    )
+
+    def fetch():
+        try:
+            with urllib.request.urlopen(f"http://{process.host}:{process.port}{path}", timeout=5) as answer:
+                return answer.status, answer.headers.get_content_type(), answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers.get_content_type(), error.read().decode()
+
+    return await asyncio.to_thread(fetch)
+
+
+# --- python -----------------------------------------------------------------------------------------------
+
+
+async def test_a_python_application_is_built_in_its_own_environment_and_runs(source, log, supervisor):
+    artefact = await build(source(shop(1)), BuildSettings(runtime=f"python:{MINOR}", port=8000), log)
+    assert ("prepare", f"It runs on python {RUNNING}.") in log.lines
+    status, _, content = await answer_of(supervisor, artefact, "/healthz")
+    assert status == 200
+    assert json.loads(content)["version"] == "v1"
+    assert artefact.environment["VIRTUAL_ENV"] != sys.prefix
+    assert artefact.port == 8000
+
+
+async def test_another_python_than_asked_for_is_a_note_not_a_failure(source, log):
+    await build(source({"main.py": ""}), BuildSettings(runtime="python:3.99"), log)
+    assert f"It runs on python {RUNNING} (this machine has no python 3.99" in str(log)
+
+
+async def test_packages_are_installed_for_the_application_alone(source, log, supervisor, tmp_path):
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "setup.py").write_text("from setuptools import setup; setup(name='greeter', py_modules=['greeter'])")
+    main = "import greeter"
+    files = {"requirements.txt": "# nothing\n\n", "main.py": main}
+    artefact = await build(source(files), BuildSettings(runtime="python", install_command="pip --version"), log)
+    pip = next(line for stage, line in log.lines if stage == "install" and line.startswith("pip "))
+    assert artefact.environment["VIRTUAL_ENV"] in pip
+
+
+@pytest.mark.parametrize("requirements", ["", "# later: requests\n\n"])
+async def test_without_requirements_nothing_is_installed(source, log, requirements):
+    files = {"main.py": "", "requirements.txt": requirements, "pyproject.toml": "[tool.ruff]\n"}
+    artefact = await build(source(files), BuildSettings(runtime="python"), log)
+    assert not [line for stage, line in log.lines if stage == "install"]
+    assert not os.path.exists(f"{artefact.environment['VIRTUAL_ENV']}/bin/pip")
+
+
+@pytest.mark.parametrize(
+    ("files", "command"),
+    [
+        ({"requirements.txt": "no-such-package-of-createos-nb\n"}, "pip install -r requirements.txt"),
+        ({"pyproject.toml": '[project]\nname = "x"\n'}, "pip install ."),
+    ],
+    ids=["requirements", "pyproject"],
+)
+async def test_a_failing_install_fails_the_build_and_its_lines_are_kept(source, log, files, command, monkeypatch):
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/")  # nothing is asked of a real index
+    monkeypatch.setenv("PIP_DEFAULT_TIMEOUT", "1")
+    settings = BuildSettings(
+        runtime="python", build_vars={"PIP_RETRIES": "0", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}
+    )
+    with pytest.raises(BuildFailed, match="install command ended with exit code 1"):
+        await build(source({"main.py": "", **files}), settings, log)
+    assert f"install: $ python -m {command}" in str(log)
+    assert "ERROR" in str(log)
+
+
+async def test_the_run_command_is_the_users_with_flags_and_variables(source, log, supervisor):
+    files = {"serve.py": "import sys, http.server as h\nh.test(h.SimpleHTTPRequestHandler, port=int(sys.argv[1]))"}
+    settings = BuildSettings(runtime="python", run_command="python serve.py", run_flag="$PORT")
+    status, _, content = await answer_of(supervisor, await build(source(files), settings, log), "/")
+    assert status == 200
+    assert "serve.py" in content
+
+
+async def test_without_anything_to_start_the_build_fails_and_says_so(source, log):
+    with pytest.raises(BuildFailed, match="Set runCommand: 'python main.py'"):
+        await build(source({"lib.py": ""}), BuildSettings(runtime="python"), log)
+
+
+# --- other runtimes ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not on this machine")
+async def test_a_node_application_is_built_and_runs(source, log, supervisor):
+    server = (
+        "require('http').createServer((q, r) => r.end(require('fs').readFileSync('built.txt')))"
+        ".listen(process.env.PORT, '127.0.0.1')"
+    )
+    scripts = {"build": "node -e \"require('fs').writeFileSync('built.txt', 'made')\"", "start": "node server.js"}
+    files = {"server.js": server, "package.json": json.dumps({"scripts": scripts})}
+    artefact = await build(source(files), BuildSettings(runtime="node:20"), log)
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip("v\n")
+    assert f"It runs on node {version}" in str(log)
+    assert (await answer_of(supervisor, artefact, "/"))[2] == "made"
+
+
+async def test_a_static_site_is_served_with_its_types_and_nothing_hidden(source, log, supervisor):
+    files = {"dist/index.html": "<h1>hi", "dist/a/style.css": "p{}", "dist/.env": "secret", "main.py": "secret"}
+    artefact = await build(source(files), BuildSettings(runtime="static", build_dir="dist"), log)
+    asked = {path: await answer_of(supervisor, artefact, path) for path in ("/", "/a/style.css")}
+    assert asked == {"/": (200, "text/html", "<h1>hi"), "/a/style.css": (200, "text/css", "p{}")}
+    for path in ("/a/", "/.env", "/%2eenv", "/../main.py", "/a/../../main.py", "/..%2fmain.py", "/none"):
+        assert (await answer_of(supervisor, artefact, path))[0] == 404, path
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({"app.py": ""}, "python"),
+        ({"index.html": ""}, "static"),
+        ({"requirements.txt": "", "main.py": ""}, "python"),
+    ],
+)
+async def test_without_a_runtime_the_files_show_which(source, log, files, found):
+    await build(source(files), BuildSettings(), log)
+    assert f"prepare: Runtime {found}, because there is" in str(log)
+
+
+@pytest.mark.parametrize("runtime", ["golang:1.22", "rust:1.75", "bun:1.1", "../../bin/sh", ""])
+async def test_a_runtime_that_is_not_there_fails_with_what_to_do(source, log, runtime):
+    with pytest.raises(BuildFailed, match=r"runtime.*(Use|Set)"):
+        await build(source({"notes.txt": ""}), BuildSettings(runtime=runtime), log)
+
+
+async def test_a_runtime_that_is_not_installed_says_to_install_it(source, log, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BuildFailed, match="no node on this machine. Install it"):
+        await build(source({"server.js": ""}), BuildSettings(runtime="node:20"), log)
+
+
+# --- commands ---------------------------------------------------------------------------------------------
+
+
+async def test_commands_get_the_build_variables_and_nothing_of_the_platforms(source, log, monkeypatch):
+    monkeypatch.setenv("CREATEOS_API_KEY", "planted")
+    monkeypatch.setenv("JPY_API_TOKEN", "planted")
+    settings = BuildSettings(
+        runtime="python",
+        build_command='env; test -z "$(cat)"',
+        build_vars={"TOKEN": Secret("hunter2"), OWNER: "forged"},
+        run_command="true",
+    )
+    artefact = await build(source({"main.py": ""}), settings, log, owner="me")
+    assert "build: TOKEN=hunter2" in str(log)
+    assert f"build: {OWNER}=me" in str(log)
+    assert "planted" not in str(log)
+    assert "hunter2" not in artefact.to_json() + repr(settings)
+
+
+async def test_a_build_that_takes_too_long_ends_with_everything_it_started(source, log, tmp_path):
+    pid = tmp_path / "pid"
+    settings = BuildSettings(runtime="static", build_command=f"sleep 600 & echo $! > {pid}; wait")
+    with pytest.raises(BuildFailed, match="took longer than"):
+        await build(source({"index.html": ""}), settings, log, timeout_s=0.6)
+    assert not psutil.pid_exists(int(pid.read_text())) or psutil.Process(int(pid.read_text())).status() == "zombie"
+
+
+async def test_a_cancelled_build_ends_with_everything_it_started(source, tmp_path):
+    started = asyncio.Event()
+    pids = []
+
+    def log(stage, line):
+        if stage == "build" and line.isdigit():
+            pids.append(int(line))
+            started.set()
+
+    settings = BuildSettings(runtime="static", build_command="sleep 600 & echo $!; wait")
+    building = asyncio.create_task(build(source({"index.html": ""}), settings, log))
+    await asyncio.wait_for(started.wait(), 10)
+    building.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await building
+    assert not psutil.pid_exists(pids[0]) or psutil.Process(pids[0]).status() == "zombie"
+
+
+async def test_a_failing_command_fails_the_build_with_its_code(source, log):
+    settings = BuildSettings(runtime="static", build_command="echo broken >&2; exit 7")
+    with pytest.raises(BuildFailed, match="build command ended with exit code 7"):
+        await build(source({"index.html": ""}), settings, log)
+    assert ("build", "broken") in log.lines
+
+
+async def test_an_error_of_the_log_is_not_swallowed(source):
+    def log(stage, line):
+        if line == "break":
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        await build(source({"index.html": ""}), BuildSettings(runtime="static", build_command="echo break"), log)
+
+
+@pytest.mark.parametrize("directory", ["..", "a/../../b", "link", "nowhere", "main.py"])
+async def test_a_directory_outside_the_upload_is_refused(source, log, directory, tmp_path):
+    made = source({"main.py": ""})
+    (made / "link").symlink_to(tmp_path)
+    with pytest.raises(BuildFailed, match="directoryPath"):
+        await build(made, BuildSettings(runtime="python", directory_path=directory), log)
+
+
+async def test_an_application_in_a_directory_of_the_upload_is_built_there(source, log):
+    made = source({"services/api/main.py": "", "main.js": ""})
+    artefact = await build(made, BuildSettings(directory_path="/services/api"), log)
+    assert artefact.directory == made / "services" / "api"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("package.json", "{"), ("package.json", "[1]"), ("pyproject.toml", "[")], ids=str
+)
+async def test_a_file_that_cannot_be_read_is_named(source, log, name, text):
+    with pytest.raises(BuildFailed, match=name):
+        await build(source({name: text, "main.py": ""}), BuildSettings(), log)
+
+
+async def test_a_second_build_of_the_same_files_works(source, log):
+    made = source({"main.py": ""})
+    first = await build(made, BuildSettings(), log)
+    assert await build(made, BuildSettings(), log) == first
+
+
+def test_an_artefact_survives_its_description(tmp_path):
+    artefact = Artefact(tmp_path, ("python", "ünï.py"), {"PATH": "/bin"}, 8000)
+    assert Artefact.from_json(artefact.to_json()) == artefact

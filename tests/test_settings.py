@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import stat
+
+import pytest
+
+from createos_nb import settings
+from createos_nb.api.secret import Secret
+from createos_nb.errors import SettingsError
+
+KEY = "skp_" + "0123456789abcdef" * 2
+
+
+@pytest.fixture
+def user(tmp_path, monkeypatch):
+    """A home directory without the official client's files."""
+    monkeypatch.setattr("pathlib.Path.home", lambda: tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def sources(user, monkeypatch):
+    """A key in every place, each with its place's name in it."""
+    (user / ".createos").mkdir()
+    (user / ".createos" / ".token").write_text("key-official-client\n")
+    (user / "key").write_text("key-file\n")
+    monkeypatch.setenv("CREATEOS_API_KEY", "key-environment")
+    monkeypatch.setenv("CREATEOS_API_KEY_FILE", str(user / "key"))
+    monkeypatch.setenv("CREATEOS_ACCESS_TOKEN", "token-environment")
+    return user
+
+
+def test_a_key_is_looked_for_in_the_documented_order(sources, monkeypatch):
+    def found(**given):
+        chosen = settings.resolve(**given)
+        return chosen.credential.reveal(), chosen.header, chosen.source
+
+    assert found(api_key="key-argument") == ("key-argument", "X-Api-Key", "argument")
+    assert found() == ("key-environment", "X-Api-Key", "CREATEOS_API_KEY")
+    monkeypatch.delenv("CREATEOS_API_KEY")
+    assert found() == ("key-file", "X-Api-Key", str(sources / "key"))
+    monkeypatch.delenv("CREATEOS_API_KEY_FILE")
+    assert found() == ("token-environment", "X-Access-Token", "CREATEOS_ACCESS_TOKEN")
+    monkeypatch.delenv("CREATEOS_ACCESS_TOKEN")
+    assert found() == ("key-official-client", "X-Api-Key", str(sources / ".createos" / ".token"))
+
+
+def test_without_a_key_the_message_lists_every_place_and_the_way_on(user):
+    with pytest.raises(SettingsError) as raised:
+        settings.resolve()
+    for place in ("api_key", "CREATEOS_API_KEY,", "CREATEOS_API_KEY_FILE", "CREATEOS_ACCESS_TOKEN", ".token", "local()"):
+        assert place in str(raised.value)
+
+
+def test_the_url_comes_from_the_argument_then_the_environment_then_the_public_platform(monkeypatch):
+    assert settings.resolve(api_key=KEY).api_url == settings.DEFAULT_API_URL
+    monkeypatch.setenv("CREATEOS_API_URL", "https://from.environment")
+    assert settings.resolve(api_key=KEY).api_url == "https://from.environment"
+    assert settings.resolve("https://from.argument", api_key=KEY).api_url == "https://from.argument"
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://a.example", "https://a.example"),
+        ("https://a.example/", "https://a.example"),
+        ("https://a.example:8443/v1/", "https://a.example:8443"),
+        ("http://localhost:1", "http://localhost:1"),
+        ("http://127.0.0.1:1/v1", "http://127.0.0.1:1"),
+        ("http://[::1]:1", "http://[::1]:1"),
+        ("http://api.localhost:1", "http://api.localhost:1"),
+    ],
+)
+def test_a_url_is_reduced_to_its_origin(url, origin):
+    assert settings.resolve(url, api_key=KEY).api_url == origin
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("a.example", "is not one"),
+        ("ftp://a.example", "is not one"),
+        ("https://", "is not one"),
+        ("https://a.example:0", "is not one"),
+        ("https://a.example:99999", "is not one"),
+        ("https://a.example:x", "is not one"),
+        ("https://[::1", "is not one"),
+        ("https://user@a.example", "is not one"),
+        ("http://a.example", "plain http"),
+        ("http://localhost.evil.example", "plain http"),
+        ("http://127.0.0.1.evil.example", "plain http"),
+        ("https://a.example/v2", "origin alone"),
+        ("https://a.example/?a=1", "origin alone"),
+        ("https://a.example/#a", "origin alone"),
+    ],
+)
+def test_a_url_that_would_go_wrong_is_refused_with_one_sentence(url, reason):
+    with pytest.raises(SettingsError, match=reason):
+        settings.resolve(url, api_key=KEY)
+
+
+@pytest.mark.parametrize("key", ["", " ", f"{KEY} {KEY}", f"{KEY}\n{KEY}", f"{KEY}é", f"{KEY}\x00", f"{KEY}\x7f"])
+def test_a_malformed_key_is_refused_without_being_shown(key):
+    with pytest.raises(SettingsError, match="from argument") as raised:
+        settings.resolve(api_key=key)
+    assert KEY not in str(raised.value)
+
+
+def test_a_key_is_stripped_and_a_secret_stays_one(user):
+    assert settings.resolve(api_key=f" {KEY}\n").credential == Secret(KEY)
+    assert settings.resolve(api_key=Secret(KEY)).credential == Secret(KEY)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["missing", "not text"])
+def test_a_key_file_that_cannot_be_read_is_named(user, monkeypatch, content):
+    if content is not None:
+        (user / "key").write_bytes(content)
+    monkeypatch.setenv("CREATEOS_API_KEY_FILE", str(user / "key"))
+    with pytest.raises(SettingsError, match=str(user / "key")):
+        settings.resolve()
+
+
+def test_a_directory_in_place_of_the_key_file_is_named(user, monkeypatch):
+    monkeypatch.setenv("CREATEOS_API_KEY_FILE", str(user))
+    with pytest.raises(SettingsError, match="Check the path"):
+        settings.resolve()
+
+
+def test_settings_never_show_the_key():
+    chosen = settings.resolve(api_key=KEY)
+    assert KEY not in repr(chosen) + str(chosen) + str(vars(chosen))
+
+
+def test_the_home_is_where_the_environment_says_and_private(tmp_path, monkeypatch):
+    monkeypatch.setenv("CREATEOS_NB_HOME", str(tmp_path / "deep" / "home"))
+    assert settings.home() == tmp_path / "deep" / "home"
+    assert stat.S_IMODE(settings.home().stat().st_mode) == 0o700
+
+
+def test_the_default_home_is_the_users_data_directory(user, monkeypatch):
+    monkeypatch.delenv("CREATEOS_NB_HOME")
+    monkeypatch.setenv("XDG_DATA_HOME", str(user / "data"))
+    assert settings.home().is_relative_to(user)
+
+
+def test_a_home_that_cannot_be_made_names_the_variable(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CREATEOS_NB_HOME", str(tmp_path / "file" / "home"))
+    with pytest.raises(SettingsError, match="CREATEOS_NB_HOME"):
+        settings.home()
