@@ -157,7 +157,7 @@ class Demo:
             title="Checkout answers 500",
             environment=TARGET,
             since=f"{minutes}m",
-            output=str(self.output / "incident.ipynb"),
+            path=str(self.output / "incident.ipynb"),
         )
         for name in ("incident.ipynb", "incident.html"):
             if not (self.output / name).is_file():

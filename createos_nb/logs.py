@@ -56,7 +56,7 @@ _LEVEL_NAMES = {
 _MILD = {"TRACE", "DEBUG", "INFO"}
 _WORDS = "|".join(name for name in _LEVEL_NAMES if name.isalpha())
 _TEXT_LINE = re.compile(
-    r"\[?(?P<time>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?) ?(?P<zone>Z|UTC|[+-]\d\d:?\d\d)?\]?"
+    r"\[?(?P<time>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?)(?: ?(?P<zone>Z|UTC|[+-]\d\d:?\d\d))?\]?"
     rf"(?:[\s:-]+\[?(?P<level>{_WORDS})\b\]?[\s:-]*(?P<message>.*))?",
     re.IGNORECASE | re.DOTALL,
 )
@@ -201,10 +201,9 @@ def _time(value: object) -> str | None:
         return None
     # Loggers write unix time in anything from seconds to nanoseconds; today's size of it tells which.
     try:
-        while abs(value) > 1e11:
-            value /= 1000
-        return datetime.fromtimestamp(value, UTC).isoformat()
-    except (ValueError, OverflowError, OSError):
+        unit = next(unit for unit in (1, 1e3, 1e6, 1e9) if abs(value) / unit < 1e11)
+        return datetime.fromtimestamp(value / unit, UTC).isoformat()
+    except (StopIteration, ValueError, OverflowError, OSError):
         return None
 
 

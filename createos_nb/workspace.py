@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-import createos_nb.accessor as _accessor
+import createos_nb.accessor  # noqa: F401 - registers df.createos
 from createos_nb import schema
 from createos_nb.api.projects import Project
 from createos_nb.errors import InvalidArgument, NotFound
@@ -31,8 +31,6 @@ from createos_nb.selection import Selection, Target
 if TYPE_CHECKING:
     from createos_nb.api.client import Client
     from createos_nb.plans.deploy import Deploy
-
-_accessor.register()
 
 
 class Workspace:

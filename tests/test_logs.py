@@ -82,19 +82,32 @@ def test_levels_have_one_spelling_and_strange_ones_are_kept(written, level):
 @pytest.mark.parametrize(
     "written",
     [
-        "2026-11-23T12:00:00Z",
-        "2026-11-23 13:00:00+01:00",
-        "2026-11-23T12:00:00.000000000Z",
-        1795435200,
-        1795435200000,
-    ]
-    + [1795435200.0, 1795435200 * 10**6, 1795435200 * 10**9],
+        *("2026-11-23T12:00:00Z", "2026-11-23 13:00:00+01:00", "2026-11-23T12:00:00.000000000Z"),
+        *(1795435200, 1795435200.0, 1795435200 * 10**3, 1795435200 * 10**6, 1795435200 * 10**9),
+    ],
 )
 def test_a_time_is_read_however_it_is_written(written):
     assert row(json.dumps({"ts": written, "msg": "hello"}))["timestamp"] == pd.Timestamp("2026-11-23T12:00:00Z")
 
 
-@pytest.mark.parametrize("written", ["now", "today", "noon", "12:00", "", True, [], 1e400, "2026-99-99T00:00:00Z"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        "now",
+        "today",
+        "noon",
+        "12:00",
+        "",
+        True,
+        [],
+        1e400,
+        -1e400,
+        10**400,
+        1e300,
+        float("nan"),
+        "2026-99-99T00:00:00Z",
+    ],
+)
 def test_what_is_not_a_time_is_missing(written):
     read = row(json.dumps({"ts": written, "msg": "hello"}))
     assert pd.isna(read["timestamp"])
@@ -135,7 +148,7 @@ def test_a_line_with_only_a_time_keeps_its_text_as_the_message():
         "{}",
         "[1, 2]",
         "2026 was a year",
-        "{" * 100_000,
+        '{"a":' * 100_000,
         '{"n": ' + "9" * 5000 + "}",
     ],
     ids=["words", "empty", "broken", "no message", "no fields", "list", "number", "deep", "long number"],
@@ -221,11 +234,9 @@ def test_other_ends_of_line_do_not_make_a_line():
     assert row(forged)["message"] == forged
 
 
-def test_the_applications_of_the_platform_are_read():
-    application = (
-        '{"timestamp": "2026-11-23T12:00:00+00:00", "level": "INFO", "message": "GET / 200", "status": 200}'
-    )
-    assert row(application)["status"] == 200
+def test_the_shop_of_the_demo_is_read():
+    line = '{"timestamp": "2026-11-23T12:00:00.5+00:00", "level": "INFO", "message": "GET / 200", "status": 200}'
+    assert row(line)["status"] == 200
 
 
 A_LINE = st.one_of(

@@ -60,9 +60,17 @@ def data_of(request: Request, response: Response) -> Any:
 
 def _json(response: Response) -> Any:
     try:
-        return json.loads(response.body)
+        return json.loads(response.body, object_pairs_hook=_unique)
     except (ValueError, RecursionError):
         return _MISSING
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object's members; one with the same name twice could say both fail and success."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("the same name twice")
+    return members
 
 
 def _text(response: Response) -> str:

@@ -24,6 +24,13 @@ PATIENCE_S = 20.0
 """The longest wait that a refused request is worth; beyond it the caller gets `RateLimited(retry_at)`."""
 
 
+MOST_PAGES = 1000
+"""Requests that one list may cost: the hour's budget of a key."""
+
+MOST_REWINDS = 20
+"""Times that a list is read again from further back before it is taken for one that cannot be read whole."""
+
+
 def send(request: Request) -> Exchange[Any]:
     """Send one request, again where repeating cannot do harm, and return the answer's data."""
     for attempt in range(1, ATTEMPTS + 1):
@@ -105,8 +112,8 @@ def pages(
     """Follow a paged list to its end, or to ``max_rows``.
 
     A list that changes while it is read shifts under its offsets. Each page therefore overlaps the one
-    before by a few rows: when the first row of a page was not seen before, rows went missing in between,
-    and it is read again from further back. A listing that cannot be made whole says ``complete=False``.
+    before by a few rows: when the first row of a page was not seen before, rows went missing in between, and
+    it is read again from ever further back. A listing that cannot be made whole says ``complete=False``.
 
     Parameters
     ----------
@@ -121,29 +128,39 @@ def pages(
     key
         What makes a row the same row, such as its id.
     """
+    page_size = max(page_size, 2)  # a page of one row cannot overlap the one before
     seen: dict[object, T] = {}
-    offset, overlap, rewinds = 0, min(2, page_size - 1), 0
-    while True:
-        request = page(page_size, offset)
-        body = parsed(request, Page.model_validate, (yield from send(request)))
+    total: int | None = None
+    offset, overlap, furthest = 0, min(2, page_size - 1), 0
+    back, rewinds = page_size, 0
+    for _ in range(MOST_PAGES):
+        body = parsed(request := page(page_size, offset), Page.model_validate, (yield from send(request)))
         rows = list(parsed(request, parse, body.data))
         total = body.pagination.total
-        joined = offset == 0 or not rows or key(rows[0]) in seen or overlap == 0
-        fresh = {key(row): row for row in rows if key(row) not in seen}
-        if not joined and rewinds < 3:
-            rewinds, overlap = rewinds + 1, min(overlap * 2, page_size - 1)
-            offset = max(0, offset - page_size)
+        if offset > 0 and not (rows and key(rows[0]) in seen):
+            rewinds += 1
+            if rewinds > MOST_REWINDS:
+                break
+            furthest = max(furthest, offset)
+            overlap = max(overlap, min(overlap * 2, page_size // 2))
+            offset, back = max(0, offset - back), back * 2
             continue
+        back = page_size
+        fresh = {key(row): row for row in rows if key(row) not in seen}
         seen.update(fresh)
         if max_rows is not None and len(seen) >= max_rows:
             whole = len(seen) == max_rows and total is not None and total <= max_rows
             return Listing(list(seen.values())[:max_rows], complete=whole, total=total)
-        ended = len(rows) < page_size or (total is not None and offset + len(rows) >= total)
-        if ended or not fresh:
+        if total is None:
+            ended = not fresh and offset >= furthest
+        else:
+            ended = len(rows) < page_size and offset + len(rows) >= total
+        if ended or (not fresh and offset >= furthest):
             # A server that ignores `offset` sends known rows for ever; it ends here, and is said to be short.
-            complete = joined and ended and (total is None or len(seen) >= total)
+            complete = ended and len(rows) < page_size and (total is None or len(seen) >= total)
             return Listing(list(seen.values()), complete=complete, total=total)
-        offset += len(rows) - overlap
+        offset += max(1, len(rows) - overlap)
+    return Listing(list(seen.values()), complete=False, total=total)
 
 
 def until(

@@ -79,7 +79,7 @@ def _directories(typed: str) -> tuple[str, ...]:
             for item in parent.expanduser().iterdir()
             if item.is_dir() and not item.name.startswith((".", "__"))
         )
-    except OSError:  # not readable, or no path at all: then there is nothing to suggest
+    except (OSError, RuntimeError, ValueError):  # no such directory, home or path: nothing to suggest
         return ()
     return tuple(map(str, found[:MAX_SUGGESTIONS]))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -112,21 +111,3 @@ def test_a_person_deploys_scales_and_switches_a_domain(lab, page, endpoints):
     assert ask(own).json()["environment"] == "staging"
 
     assert outside == []
-
-
-def test_what_is_saved_reads_without_a_kernel(lab, page, endpoints):
-    shutil.copy(NOTEBOOK, lab.root)
-    lab.run_all(page, NOTEBOOK.name)
-    page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
-    saved = json.loads((lab.root / NOTEBOOK.name).read_text())
-    records = [
-        "".join(output["data"]["text/html"])
-        for cell in saved["cells"]
-        for output in cell.get("outputs", ())
-        if "application/vnd.jupyter.widget-view+json" in output.get("data", {})
-    ]
-    assert len(records) == 3
-    for record, heading in zip(
-        records, ("Deploy a directory", "Scale shop/production", "Domains of shop"), strict=True
-    ):
-        assert heading in record

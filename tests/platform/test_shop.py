@@ -20,16 +20,11 @@ def version(request):
 
 @pytest.fixture
 def ask(version, tmp_path):
-    """Run a version of the shop; returns (status, answer, headers) of requests, and the log at the end."""
+    """Run a version of the shop: a function that answers (status, answer, headers), with the log at its end."""
     for name, text in shop(version).items():
         (tmp_path / name).write_text(text)
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-I",
-            "-c",
-            f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import main; main.main()",
-        ],
+        [sys.executable, "main.py"],
         cwd=tmp_path,
         env={**os.environ, "PORT": "0"},
         stdout=subprocess.PIPE,

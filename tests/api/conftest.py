@@ -1,0 +1,106 @@
+"""Fixtures for the API layer: arguments and documented answers of every declared operation."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from createos_nb.api.deployments import SourceFile
+from createos_nb.api.environments import EnvironmentSettings, Resources
+from createos_nb.api.path import names
+from createos_nb.api.projects import UploadSettings
+from createos_nb.api.secret import Secret
+
+BODIES: dict[str, dict[str, Any]] = {
+    "CreateProject": {
+        "unique_name": "shop",
+        "display_name": "Shop",
+        "type": "upload",
+        "settings": UploadSettings(run_envs={"TOKEN": Secret("s3cret")}),
+    },
+    "CheckProjectUniqueName": {"unique_name": "shop"},
+    "CreateProjectEnvironment": {
+        "unique_name": "production",
+        "display_name": "Production",
+        "description": None,
+        "resources": Resources(cpu=200, memory=500, replicas=1),
+        "settings": EnvironmentSettings(run_envs={"TOKEN": Secret("s3cret")}),
+    },
+    "CheckProjectEnvironmentUniqueName": {"unique_name": "production"},
+    "UpdateProjectEnvironment": {"display_name": "Production", "description": "Live EU"},
+    "AssignDeploymentToProjectEnvironment": {"deployment_id": "d"},
+    "UpdateProjectEnvironmentResources": {"cpu": 200, "memory": 500, "replicas": 1},
+    "UpdateProjectEnvironmentEnvironmentVariables": {"run_envs": {"TOKEN": Secret("s3cret")}},
+    "UploadDeploymentFiles": {"files": [SourceFile(path="main.py", content="print()")]},
+    "UploadDeploymentZip": {"file": b"PK"},
+    "CreateDomain": {"name": "shop.example"},
+    "UpdateDomainEnvironment": {"environment_id": "e"},
+    "CreateAPIKey": {"name": "ci-key", "expiry_at": datetime(2027, 1, 31, tzinfo=UTC)},
+}
+"""Required arguments beside the ids, by operation."""
+
+
+@pytest.fixture
+def arguments():
+    """Return arguments that an operation accepts."""
+
+    def of(declared: Any) -> dict[str, Any]:
+        return {**{name: name[0] for name in names(declared.path)}, **BODIES.get(declared.name, {})}
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def openapi() -> dict[str, dict[str, Any]]:
+    """The documented operations by their id, each with its ``method`` and ``path``."""
+    document = json.loads((Path(__file__).parent / "createos-openapi.json").read_text())
+    return {
+        facts["operationId"]: {"method": method.upper(), "path": path, **facts}
+        for path, methods in document["paths"].items()
+        for method, facts in methods.items()
+    }
+
+
+@pytest.fixture
+def documented_answer(openapi):
+    """Return the data of an answer of the documented shape."""
+
+    def of(declared: Any) -> Any:
+        success = next(code for code in openapi[declared.name]["responses"] if code.startswith("2"))
+        envelope = openapi[declared.name]["responses"][success]["content"]["application/json"]["schema"]
+        return USER if declared.name == "GetCurrentUser" else _example(envelope["properties"]["data"])
+
+    return of
+
+
+NOTED: dict[str, Any] = {
+    "source": {"branch": "main", "commit": "0" * 40, "commitMessage": "text"},
+    "resources": {"cpu": 200, "memory": 500, "replicas": 1},
+    "extra": {"endpoint": "https://production.shop.example", "customDomains": ["shop.example"]},
+}
+"""Fields whose shape only the file's ``x-note`` tells."""
+
+USER = {"id": "u", "displayName": "Ada", "username": "ada", "email": "ada@example.com", "suspendedAt": None}
+
+
+def _example(schema: dict[str, Any]) -> Any:
+    if "enum" in schema:
+        return schema["enum"][0]
+    for choice in ("oneOf", "anyOf"):
+        if choice in schema:
+            return _example(schema[choice][0])
+    kind = schema.get("type", "string")
+    kind = kind[0] if isinstance(kind, list) else kind
+    if kind == "object":
+        return {
+            name: NOTED[name] if name in NOTED else _example(value)
+            for name, value in schema.get("properties", {}).items()
+        }
+    if kind == "array":
+        return [_example(schema.get("items", {}))]
+    texts = {"date-time": "2026-11-23T12:00:00.123456789Z", "uuid": "0b9c5a0e-0000-4000-8000-000000000001"}
+    return {"integer": 1, "number": 1.0, "boolean": True}.get(kind, texts.get(schema.get("format", ""), "text"))
