@@ -20,7 +20,7 @@ def main() -> None:
     arguments.add_argument("--test", action="store_true", help="install what the tests need, too")
     test = arguments.parse_args().test
     if sys.version_info < (3, 11):
-        sys.exit(f"createos_nb needs Python 3.11 or newer; this is {sys.version.split()[0]}. Run it with a newer one.")
+        sys.exit(f"createos_nb needs Python 3.11 or newer; this is {sys.version.split()[0]}. Run a newer one.")
     try:
         import ensurepip  # noqa: F401
         import venv

@@ -7,13 +7,16 @@ is not there, so that Tab does not offer what cannot work.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from createos_nb import charts, metrics
-from createos_nb.charts.labels import Chart
-from createos_nb.charts.selection import kind_to_draw
+from createos_nb.charts.drawable import kind_to_draw
 from createos_nb.metrics.traffic import NEEDED
+
+if TYPE_CHECKING:
+    from createos_nb.charts.labels import Chart
 
 
 @pd.api.extensions.register_dataframe_accessor("createos")

@@ -40,6 +40,10 @@ def _plainly(command: Callable[P, int | None]) -> Callable[P, None]:
     return run
 
 
+# A process of our own: jsonschema may do without its grammar of international addresses, which takes a second.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type] # None is how an import is ruled out
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="createos-nb")
 def main() -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PROJECT = "shop"
 ENVIRONMENTS = ("staging", "production")
 TARGET = f"{PROJECT}/production"
-PATHS = ("/", "/products", "/products/1", "/cart", "/checkout", "/products/2", "/checkout", "/missing")
+PATHS = ("/", "/products", "/products/duck", "/cart", "/checkout", "/products/mug", "/checkout", "/missing")
 REQUESTS_A_SECOND = 25.0
 SECONDS_OF_TRAFFIC = {1: 8.0, 2: 8.0, 3: 10.0}
 """How long each version serves before the next step, so that there is something to see."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from createos_nb.api.client import Client
@@ -27,7 +26,7 @@ def connect(api_url: str | None = None, *, api_key: str | Secret | None = None) 
     SettingsError
         No key was found; the message lists where it was looked for.
     """
-    return _workspace(Client(api_url, api_key=api_key))
+    return Workspace(Client(api_url, api_key=api_key))
 
 
 def local(*, state: str | os.PathLike[str] | None = None, ephemeral: bool = False) -> Workspace:
@@ -51,12 +50,4 @@ def local(*, state: str | os.PathLike[str] | None = None, ephemeral: bool = Fals
     from createos_nb.platform import service
 
     address = service.start(Path(state) if state is not None else None, ephemeral=ephemeral)
-    return _workspace(Client(address.api_url, api_key=address.api_key()))
-
-
-def _workspace(client: Client) -> Workspace:
-    if "IPython" in sys.modules:
-        from createos_nb.charts.renderer import enable
-
-        enable()
-    return Workspace(client)
+    return Workspace(Client(address.api_url, api_key=address.api_key()))

@@ -23,7 +23,9 @@ def test_the_tree_in_the_docstring_names_every_class():
 
 
 def test_everything_but_the_warning_is_a_createos_error():
-    assert {name for name, kind in CLASSES.items() if not issubclass(kind, errors.CreateOSError)} == {"PartialWarning"}
+    assert {name for name, kind in CLASSES.items() if not issubclass(kind, errors.CreateOSError)} == {
+        "PartialWarning"
+    }
     assert issubclass(errors.PartialWarning, UserWarning)
 
 

@@ -234,11 +234,6 @@ def test_other_ends_of_line_do_not_make_a_line():
     assert row(forged)["message"] == forged
 
 
-def test_the_shop_of_the_demo_is_read():
-    line = '{"timestamp": "2026-11-23T12:00:00.5+00:00", "level": "INFO", "message": "GET / 200", "status": 200}'
-    assert row(line)["status"] == 200
-
-
 A_LINE = st.one_of(
     st.text(alphabet=st.characters(blacklist_characters="\n", blacklist_categories=("Cs",))),
     st.sampled_from(

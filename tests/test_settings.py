@@ -49,7 +49,14 @@ def test_a_key_is_looked_for_in_the_documented_order(sources, monkeypatch):
 def test_without_a_key_the_message_lists_every_place_and_the_way_on(user):
     with pytest.raises(SettingsError) as raised:
         settings.resolve()
-    for place in ("api_key", "CREATEOS_API_KEY,", "CREATEOS_API_KEY_FILE", "CREATEOS_ACCESS_TOKEN", ".token", "local()"):
+    for place in (
+        "api_key",
+        "CREATEOS_API_KEY,",
+        "CREATEOS_API_KEY_FILE",
+        "CREATEOS_ACCESS_TOKEN",
+        ".token",
+        "local()",
+    ):
         assert place in str(raised.value)
 
 

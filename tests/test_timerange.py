@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 
 import pandas as pd
@@ -15,7 +16,7 @@ from createos_nb.timerange import TimeRange, duration, utc
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
-moments = st.datetimes(datetime(1980, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
+moments = st.integers(0, 7 * 10**15).map(lambda us: datetime(1980, 1, 1, tzinfo=UTC) + timedelta(microseconds=us))
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
 
@@ -59,8 +60,18 @@ def test_a_moment_that_is_none_is_refused_with_the_way_to_write_it(moment, advic
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90s", 90), ("15m", 900), ("15min", 900), ("2h", 7200), ("1d", 86400), ("1w", 604800), ("1h30m", 5400)]
-    + [("1.5h", 5400), (" 1h 30m ", 5400), (timedelta(seconds=5), 5)],
+    [
+        ("90s", 90),
+        ("15m", 900),
+        ("15min", 900),
+        ("2h", 7200),
+        ("1d", 86400),
+        ("1w", 604800),
+        ("1h30m", 5400),
+        ("1.5h", 5400),
+        (" 1h 30m ", 5400),
+        (timedelta(seconds=5), 5),
+    ],
     ids=repr,
 )
 def test_a_length_is_written_as_people_write_it(text, seconds):
@@ -69,8 +80,10 @@ def test_a_length_is_written_as_people_write_it(text, seconds):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "15", "m", "-15m", "0m", "0s", "15 minutes", "15m ago", "1e3s", "15M", "15m\x00"]
-    + ["9" * 400 + "s", "9" * 15 + "w", timedelta(), timedelta(seconds=-1), 15, None],
+    [
+        *("", "15", "m", "-15m", "0m", "0s", "15 minutes", "15m ago", "1e3s", "15M", "15m\x00"),
+        *("9" * 400 + "s", "9" * 15 + "w", timedelta(), timedelta(seconds=-1), 15, None),
+    ],
     ids=lambda text: repr(text)[:20],
 )
 def test_a_length_that_is_none_is_refused(text):
@@ -137,10 +150,8 @@ def test_a_window_is_as_long_as_it_was_asked_to_be(seconds, now):
 
 @given(st.text(max_size=30))
 def test_no_text_makes_anything_but_a_length_or_a_refusal(text):
-    try:
+    with suppress(InvalidArgument):
         assert duration(text) > timedelta()
-    except InvalidArgument:
-        pass
 
 
 def test_no_default_is_fixed_when_the_module_is_imported():
@@ -154,6 +165,4 @@ def test_the_zone_of_the_machine_changes_nothing(zone):
     result = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "TZ": zone}, capture_output=True, text=True, check=True
     )
-    assert result.stdout == (
-        "2026-11-23 12:00:00+00:00 TimeRange(2026-11-23T11:00:00Z .. 2026-11-23T12:00:00Z)\n"
-    )
+    assert result.stdout == ("2026-11-23 12:00:00+00:00 TimeRange(2026-11-23T11:00:00Z .. 2026-11-23T12:00:00Z)\n")

@@ -159,7 +159,7 @@ def pages(
             # A server that ignores `offset` sends known rows for ever; it ends here, and is said to be short.
             complete = ended and len(rows) < page_size and (total is None or len(seen) >= total)
             return Listing(list(seen.values()), complete=complete, total=total)
-        offset += max(1, len(rows) - overlap)
+        offset += max(0, len(rows) - overlap)
     return Listing(list(seen.values()), complete=False, total=total)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from createos_nb.charts.distribution import request_distribution
+from createos_nb.charts.drawable import kind_to_draw
 from createos_nb.charts.labels import Chart
 from createos_nb.charts.logs import log_volume
 from createos_nb.charts.paths import top_error_paths, top_paths
@@ -16,25 +17,14 @@ from createos_nb.schema import (
     REQUESTS_OVER_TIME,
     TOP_ERROR_PATHS,
     TOP_HIT_PATHS,
-    Kind,
 )
 
 _OVER_TIME = {REQUESTS_OVER_TIME: requests_over_time, LOGS: log_volume}
-# Error paths have all columns of paths, so they are looked for first.
 _OTHERS = {
     TOP_ERROR_PATHS: top_error_paths,
     TOP_HIT_PATHS: top_paths,
     REQUEST_DISTRIBUTION: request_distribution,
 }
-
-
-def kind_to_draw(frame: pd.DataFrame) -> Kind | None:
-    """Return the kind whose chart `chart` would draw, None when there is none for these columns."""
-    headings = set(frame.columns)
-    return next(
-        (kind for kind in (*_OVER_TIME, *_OTHERS) if headings.issuperset(column.name for column in kind.columns)),
-        None,
-    )
 
 
 def chart(frame: pd.DataFrame, deployments: pd.DataFrame | None = None) -> Chart:

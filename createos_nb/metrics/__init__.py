@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from createos_nb.metrics.comparison import Comparison, Counts, compare_error_rates, counts, wilson_interval
+from createos_nb.metrics.comparison import (
+    Comparison,
+    Counts,
+    compare_error_rates,
+    counts,
+    difference_interval,
+    wilson_interval,
+)
 from createos_nb.metrics.traffic import error_rate, rpm, success_share, summary
 
 __all__ = [
@@ -10,6 +17,7 @@ __all__ = [
     "Counts",
     "compare_error_rates",
     "counts",
+    "difference_interval",
     "error_rate",
     "rpm",
     "success_share",

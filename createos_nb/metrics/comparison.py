@@ -142,6 +142,41 @@ def wilson_interval(observed: Counts, *, confidence: float = CONFIDENCE) -> Inte
     return low, high
 
 
+def difference_interval(before: Counts, after: Counts, *, confidence: float = CONFIDENCE) -> Interval:
+    """Return the interval of the difference between two error rates, after minus before.
+
+    Parameters
+    ----------
+    before, after
+        Requests and errors of two windows.
+    confidence
+        Two-sided confidence level, between 0 and 1.
+
+    Returns
+    -------
+    Lower and upper bound, -1 to 1; both when one of the windows has no requests.
+
+    Notes
+    -----
+    Source: Newcombe (1998), method 10: the Wilson intervals of the two rates, put together.
+
+    Examples
+    --------
+    >>> low, high = difference_interval(counts(80, 48), counts(70, 56))
+    >>> f"{low:.4f} to {high:.4f}"
+    '0.0524 to 0.3339'
+    """
+    if before.error_rate is None or after.error_rate is None:
+        return -1.0, 1.0
+    before_low, before_high = wilson_interval(before, confidence=confidence)
+    after_low, after_high = wilson_interval(after, confidence=confidence)
+    difference = after.error_rate - before.error_rate
+    return (
+        difference - hypot(after.error_rate - after_low, before_high - before.error_rate),
+        difference + hypot(after_high - after.error_rate, before.error_rate - before_low),
+    )
+
+
 def compare_error_rates(before: Counts, after: Counts, *, min_requests: int = MIN_REQUESTS) -> Comparison:
     """Say whether the error rate fell, rose or stayed, or that it cannot be told.
 
@@ -169,7 +204,7 @@ def compare_error_rates(before: Counts, after: Counts, *, min_requests: int = MI
     >>> compare_error_rates(counts(280, 81), counts(3, 0)).verdict
     'unclear'
     """
-    difference = _difference_interval(before, after)
+    difference = difference_interval(before, after, confidence=2 * CONFIDENCE - 1)
     verdict = _verdict(before, after, difference, min_requests)
     before_interval, after_interval = wilson_interval(before), wilson_interval(after)
     return Comparison(
@@ -184,19 +219,6 @@ def compare_error_rates(before: Counts, after: Counts, *, min_requests: int = MI
         detail=(
             f"{_OPENINGS[verdict]}: {_told(before, before_interval)} before, {_told(after, after_interval)} after."
         ),
-    )
-
-
-def _difference_interval(before: Counts, after: Counts) -> Interval:
-    if before.error_rate is None or after.error_rate is None:
-        return -1.0, 1.0
-    one_sided = 2 * CONFIDENCE - 1
-    before_low, before_high = wilson_interval(before, confidence=one_sided)
-    after_low, after_high = wilson_interval(after, confidence=one_sided)
-    difference = after.error_rate - before.error_rate
-    return (
-        difference - hypot(after.error_rate - after_low, before_high - before.error_rate),
-        difference + hypot(after_high - after.error_rate, before.error_rate - before_low),
     )
 
 

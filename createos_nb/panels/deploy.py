@@ -37,7 +37,7 @@ class DeployModel(PanelModel):
     directory = Unicode().tag(choice=True)
     suggestions = TupleOf()
 
-    cost = "Opening it costs 1 request for each 20 projects, a plan about 4"
+    plan_requests, reload_requests = 4, 1
 
     @property
     def title(self) -> str:
@@ -62,7 +62,7 @@ class DeployModel(PanelModel):
         return self.ws.plan_deploy(self.project, directory=self.directory.strip())
 
     def _python(self) -> str:
-        return f"ws.plan_deploy({self.project!r}, directory={self.directory.strip()!r}).apply()"
+        return f"ws.plan_deploy({self.project!r}, directory={self.directory.strip() or '…'!r}).apply()"
 
     def _chosen(self, change: object) -> None:
         super()._chosen(change)

@@ -42,7 +42,7 @@ class DomainsModel(PanelModel):
     name = Unicode().tag(choice=True)
     domains = TupleOf()
 
-    cost = "Opening it costs 2 requests, a plan about 4"
+    plan_requests, reload_requests = 4, 2
 
     def __init__(self, selection: Selection, *, executor: Executor = in_thread) -> None:
         target = one_target(selection)
@@ -68,7 +68,7 @@ class DomainsModel(PanelModel):
         return self.ws[self._target].plan_domain(self.name.strip())
 
     def _python(self) -> str:
-        return f"ws[{self._target!r}].plan_domain({self.name.strip()!r}).apply()"
+        return f"ws[{self._target!r}].plan_domain({self.name.strip() or '…'!r}).apply()"
 
     @property
     def _target(self) -> str:

@@ -79,8 +79,9 @@ class PanelModel(HasTraits):
     result = Instance(Result, allow_none=True)
     line = Unicode()
 
-    cost: ClassVar[str]
-    """What showing and planning cost, in requests; what applying costs is in the plan."""
+    plan_requests: ClassVar[int]
+    reload_requests: ClassVar[int]
+    """Requests that `show_plan` and `reload` cost, about; a plan says what `apply` costs."""
 
     def __init__(self, ws: Workspace, *, executor: Executor = in_thread) -> None:
         super().__init__()
@@ -134,11 +135,11 @@ class PanelModel(HasTraits):
             plan = self.plan
             if plan is None:  # the second half of a double click
                 return
-            self.error, self.progress = "", ()
+            self.error, self.progress = "", (f"Applying: {plan.title} …",)
             try:
                 self.result = plan.apply(reason="by panel", progress=self._say)
             finally:
-                self.plan = None
+                self.plan, self.progress = None, ()
             self._read()
 
         self._run(work)
@@ -188,16 +189,16 @@ class PanelModel(HasTraits):
         self.discard()
 
     def outcome_html(self) -> str:
-        """Return what was said last: the error, the plan or the result, and the progress."""
+        """Return what was said last: the error, and the progress, the result or the plan."""
         parts = []
         if self.error:
             parts.append(Markup('<div role="alert" style="{}">{}</div>').format(_ERROR, escape(self.error)))
         shown = self.result or self.plan
-        if shown is not None:
-            parts.append(Markup('<div role="status">{}</div>').format(Markup(shown._repr_html_())))
-        if self.progress and self.result is None:
+        if self.progress:
             lines = escape("\n".join(self.progress))
             parts.append(Markup('<div role="status" style="{}">{}</div>').format(_PROGRESS, lines))
+        elif shown is not None:
+            parts.append(Markup('<div role="status">{}</div>').format(Markup(shown._repr_html_())))
         return str(Markup("").join(parts))
 
     def state_html(self) -> str:
@@ -239,10 +240,19 @@ def one_target(selection: Selection) -> Target:
 
 
 def heading(model: PanelModel) -> str:
-    """Return a panel's title, the platform it works on and what it costs, as HTML."""
+    """Return a panel's title and the platform it works on, as HTML."""
     return str(
-        Markup('<div role="heading" aria-level="3" style="{}">{}</div><div style="{}">{}. {}</div>').format(
-            _TITLE, escape(model.title), SMALL, escape(model.ws.platform), escape(model.cost)
+        Markup('<div role="heading" aria-level="3" style="{}">{}</div><div style="{}">on {}</div>').format(
+            _TITLE, escape(model.title), SMALL, escape(model.ws.api.settings.api_url)
+        )
+    )
+
+
+def cost(model: PanelModel) -> str:
+    """Return what a panel's buttons cost, as HTML."""
+    return str(
+        Markup('<span style="{}">Plan changes nothing; it costs about {} requests, Reload {}.</span>').format(
+            SMALL, model.plan_requests, model.reload_requests
         )
     )
 
@@ -282,9 +292,18 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.reload_button = _button("Reload", "Read again what there is to choose from", model.reload)
         self.state, self.outcome, self.line = _html(), _html(), _html()
         self._controls = [control for row in controls for control in (row, *getattr(row, "children", ()))]
-        buttons = widgets.HBox([self.plan_button, self.apply_button, self.discard_button, self.reload_button])
+        buttons = (self.plan_button, self.apply_button, self.discard_button, self.reload_button)
+        # Flex boxes take their gap from the property that once was the grid's alone.
+        row = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="4px", margin="6px 0")
         super().__init__(
-            [_html(heading(model)), *controls, self.state, buttons, self.outcome, self.line],
+            [
+                _html(heading(model)),
+                *controls,
+                self.state,
+                widgets.HBox([*buttons, _html(cost(model))], layout=row),
+                self.outcome,
+                self.line,
+            ],
             layout=widgets.Layout(
                 border="1px solid var(--jp-border-color2, #ccc)", padding="12px 16px", max_width="900px"
             ),
@@ -312,7 +331,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
 
 def _button(description: str, tooltip: str, action: Work, *, style: str = "") -> Any:
-    button = widgets.Button(description=description, tooltip=tooltip, button_style=style)
+    layout = widgets.Layout(width="96px")
+    button = widgets.Button(description=description, tooltip=tooltip, button_style=style, layout=layout)
     button.on_click(lambda _button: action())
     return button
 
@@ -321,7 +341,7 @@ def _html(value: str = "") -> Any:
     return widgets.HTML(value)
 
 
-LABEL: dict[str, str] = {"description_width": "110px"}
+LABEL: dict[str, str] = {"description_width": "72px"}
 """Style of a control, so that the labels of all of them end on one line."""
 
 

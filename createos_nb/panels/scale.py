@@ -42,7 +42,7 @@ class ScaleModel(PanelModel):
     cpu_millicores = Int(CPU_MILLICORES[0], min=CPU_MILLICORES[0], max=CPU_MILLICORES[1]).tag(choice=True)
     memory_mb = Int(MEMORY_MB[0], min=MEMORY_MB[0], max=MEMORY_MB[1]).tag(choice=True)
 
-    cost = "Opening it costs 1 request, a plan 1"
+    plan_requests, reload_requests = 1, 1
 
     def __init__(self, selection: Selection, *, executor: Executor = in_thread) -> None:
         self.selection = selection
@@ -107,7 +107,7 @@ def _number(
         step=step,
         description=description,
         style=LABEL,
-        layout=widgets.Layout(width="220px"),
+        layout=widgets.Layout(width="180px"),
     )
     link((model, trait), (control, "value"))
     return control

@@ -284,8 +284,8 @@ def rollback(
         notes.append(f"What is live, {live.version}, is not the newest deployment ({newest.version}).")
     if rewritten and now.is_auto_promote_enabled:
         notes.append(
-            f"The description {one_line(now.description)!r} cannot be written back as it is (the API allows letters, "
-            f"digits, spaces, _ and -); it becomes {description!r}."
+            f"The description {one_line(now.description)!r} cannot be written back as it is (the API allows "
+            f"letters, digits, spaces, _ and -); it becomes {description!r}."
         )
     notes.append("Variables are not rolled back: the environment's present ones stay.")
     calls = []

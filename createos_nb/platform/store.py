@@ -1,13 +1,18 @@
 """Store: what the platform knows, in SQLite; every statement of SQL is here.
 
-One connection writes, under one lock. What a method has returned from is on disk (WAL, synchronous FULL),
-so that it survives a killed process.
+One connection writes, under one lock. What a method has returned from survives a killed process. To survive
+a failing machine as well, what was changed must reach the disk before it is acknowledged. That is awaited
+(`Store.on_disk`), since the gateway answers on the same event loop and a disk takes milliseconds: in WAL mode
+a transaction is durable as soon as the log is synchronised, which ``synchronous = FULL`` would do within each
+commit, blocking (https://sqlite.org/pragma.html#pragma_synchronous).
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+import os
 import sqlite3
 import threading
 import uuid
@@ -24,7 +29,7 @@ from createos_nb.api.domains import Domain
 from createos_nb.api.environments import Environment
 from createos_nb.api.model import Model
 from createos_nb.api.projects import Project
-from createos_nb.errors import Conflict, NotFound, PlatformError
+from createos_nb.errors import Conflict, NotFound, PlatformError, Unprocessable
 
 VERSION = 1
 """Of the schema; a file with another one is refused, never changed or emptied by itself."""
@@ -49,7 +54,10 @@ CREATE TABLE environments (
     id TEXT PRIMARY KEY, project_id TEXT NOT NULL REFERENCES projects, unique_name TEXT NOT NULL COLLATE NOCASE,
     display_name TEXT NOT NULL, description TEXT, status TEXT NOT NULL, branch TEXT,
     is_auto_promote_enabled INTEGER NOT NULL, project_deployment_id TEXT, resources_json TEXT NOT NULL,
-    settings_json TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
+    settings_json TEXT NOT NULL,
+    live_variables_json TEXT,              -- what the live deployment was started with: changed ones wait
+    wanted_deployment_id TEXT,             -- is being promoted; survives a crash, unlike the work on it
+    created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
     UNIQUE (project_id, unique_name)
 );
 CREATE TABLE deployments (
@@ -68,7 +76,7 @@ CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
 M = TypeVar("M", bound=Model)
-# What a row becomes; `artefact_json` stays inside the platform.
+# What a row becomes.
 _TABLES: dict[type[Model], str] = {
     User: "users",
     APIKey: "api_keys",
@@ -77,7 +85,8 @@ _TABLES: dict[type[Model], str] = {
     Deployment: "deployments",
     Domain: "domains",
 }
-_INTERNAL = frozenset({"digest", "artefact_json"})
+_INTERNAL = frozenset({"digest", "artefact_json", "live_variables_json", "wanted_deployment_id"})
+"""Columns that stay inside the platform."""
 
 
 class Store:
@@ -87,38 +96,61 @@ class Store:
     ----------
     path
         The database file; made when missing.
+    fresh
+        False when the file must be there, since other files of the same platform are.
 
     Raises
     ------
     PlatformError
-        The file is no database of this version; it is left as it is.
+        The file is gone, damaged, or not of this version; it is left as it is.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._lock = threading.RLock()
-        try:
-            self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            self._connection.row_factory = sqlite3.Row
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute("PRAGMA foreign_keys = ON")
-            found = self._connection.execute("PRAGMA user_version").fetchone()[0]
-            if found == 0:
-                self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-        except sqlite3.Error as error:
+    def __init__(self, path: Path, *, fresh: bool = True) -> None:
+        if not fresh and not (path.exists() and path.stat().st_size):
             raise PlatformError(
-                f"{path} cannot be opened ({error}). Move it aside, or start with another --state directory."
+                f"{path} is gone, but other files of this platform are there. Restore it, or start anew with: "
+                "createos-nb local reset."
+            )
+        self._lock = threading.RLock()
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            self._open(path)
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise PlatformError(
+                f"{path} cannot be used: {error}. Restore it, or start with another --state directory."
             ) from None
+        except PlatformError:
+            self._connection.close()
+            raise
+        self._log = os.open(f"{path}-wal", os.O_RDONLY)
+
+    def _open(self, path: Path) -> None:
+        self._connection.row_factory = sqlite3.Row
+        found = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if found not in {0, VERSION}:
             raise PlatformError(
                 f"{path} was written by another version of createos-nb (schema {found}, this one knows {VERSION}). "
                 "Use that version, or another --state directory."
             )
+        damage = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if damage != "ok":
+            raise sqlite3.DatabaseError("it is damaged")
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        if found == 0:
+            self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
+            os.close(self._log)
             self._connection.close()
+
+    async def on_disk(self) -> None:
+        """Wait until every change that was made is on disk; to be done before one is acknowledged."""
+        await asyncio.to_thread(os.fsync, self._log)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -130,10 +162,12 @@ class Store:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                # After some failures, a full disk for one, SQLite has rolled back by itself.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     # --- every kind of thing --------------------------------------------------------------------------
 
@@ -229,8 +263,17 @@ class Store:
         return [kind.model_validate(_read(row)) for row in rows], total
 
     def add_deployment(self, project: Project, *, deployment_id: str, source: object) -> Deployment:
-        """Add a queued deployment with the project's next version number and its settings of now."""
+        """Add a queued deployment with the project's next version number and its settings of now.
+
+        Raises
+        ------
+        Unprocessable
+            The project is being deleted.
+        """
         with self.transaction():
+            project = self.get(Project, project.id)
+            if project.status != "active":
+                raise Unprocessable.answer(f"The project is {project.status}.")
             (last,) = self._connection.execute(
                 "SELECT coalesce(max(version_number), 0) FROM deployments WHERE project_id = ?", [project.id]
             ).fetchone()
@@ -246,11 +289,17 @@ class Store:
 
     def artefact(self, deployment_id: str) -> str | None:
         """Return what was built, as `Artefact.to_json` wrote it."""
-        with self._lock:
-            row = self._connection.execute(
-                "SELECT artefact_json FROM deployments WHERE id = ?", [deployment_id]
-            ).fetchone()
-        return row[0] if row else None
+        return self._value("SELECT artefact_json FROM deployments WHERE id = ?", deployment_id)
+
+    def wanted(self, environment_id: str) -> str | None:
+        """Return the deployment that is being promoted, None when none is."""
+        return self._value("SELECT wanted_deployment_id FROM environments WHERE id = ?", environment_id)
+
+    def live_variables(self, environment_id: str) -> dict[str, str]:
+        """Return the variables that the live deployment was started with, in clear."""
+        text = self._value("SELECT live_variables_json FROM environments WHERE id = ?", environment_id)
+        variables: dict[str, str] = json.loads(text or "{}")
+        return variables
 
     def user_of_key(self, key: str) -> tuple[User, APIKey] | None:
         """Return whose key this is; None when it is not known, expired or revoked."""
@@ -261,8 +310,11 @@ class Store:
 
     def fact(self, name: str) -> str | None:
         """Return something the platform remembers about itself."""
+        return self._value("SELECT value FROM facts WHERE name = ?", name)
+
+    def _value(self, query: str, key: str) -> str | None:
         with self._lock:
-            row = self._connection.execute("SELECT value FROM facts WHERE name = ?", [name]).fetchone()
+            row = self._connection.execute(query, [key]).fetchone()
         return row[0] if row else None
 
     def remember(self, name: str, value: str) -> None:

@@ -51,7 +51,7 @@ class Collection:
             title=title,
             project=self._target.names[0],
             environment=self._target.names[1],
-            platform=self._workspace.platform,
+            platform=f"CreateOS at {self._workspace.api.settings.api_url}",
             window=self._window,
             collected_at=datetime.now(UTC).replace(microsecond=0),
             collected_by=_user(),

@@ -73,6 +73,7 @@ def to_html(notebook: NotebookNode, *, title: str, show_code: bool = True) -> st
         policy=CONTENT_SECURITY_POLICY,
         title=escape(title),
         style=Markup(style),
+        width="notebook" if show_code else "report",
         cells=Markup("\n").join(_cell(cell, show_code=show_code) for cell in notebook.cells),
     )
     size = len(page.encode())
@@ -97,7 +98,7 @@ _PAGE = Markup(
 {style}</style>
 </head>
 <body>
-<main>
+<main class="{width}">
 {cells}
 </main>
 </body>

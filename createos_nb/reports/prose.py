@@ -35,8 +35,10 @@ def _impact(evidence: Evidence, hurt: Impact) -> str:
 def _trigger(evidence: Evidence, hurt: Impact) -> str:
     if hurt.began_at is None:
         return ""
-    # The first error is known to the interval only, so a deployment within that interval counts as before it.
-    until = hurt.began_at + timedelta(seconds=rows(evidence.over_time)[0]["interval_s"])
+    until = hurt.began_at
+    if not hurt.exact:
+        # Known to the interval only, so a deployment within that interval may well be before the first error.
+        until += timedelta(seconds=rows(evidence.over_time)[0]["interval_s"])
     earlier = [row for row in rows(evidence.deployments) if row["created_at"] < until]
     if not earlier:
         return ""
@@ -67,8 +69,8 @@ def _now(evidence: Evidence, hurt: Impact) -> str:
         sentences.append(f"{markdown(evidence.version(deployment)) if deployment else 'Nothing'} is live now")
     if hurt.errors:
         sentences.append(
-            f"none of the {hurt.requests_after:,} requests since {evidence.clock(hurt.ended_at)} failed"
-            if hurt.is_over and hurt.ended_at
+            f"none of the {hurt.requests_after:,} requests since {evidence.clock(hurt.good_since)} failed"
+            if hurt.is_over and hurt.good_since
             else "the last requests that were seen include failures"
         )
     return f"{'; '.join(sentences)}." if sentences else ""
@@ -93,7 +95,8 @@ def gaps(evidence: Evidence) -> str:
 
 _READING = (
     "A failed request is one answered with a 5xx status. 4xx are the caller's errors and are not counted.",
-    "Counts are the platform's. Times of errors are right to the interval of its traffic figures.",
+    "Counts are the platform's. Times of errors are from the application's log where it names statuses, "
+    "otherwise right to the interval of the platform's figures.",
     "A deployment's marker is the time it was created; it took traffic a little later, when it was built.",
     "CreateOS keeps no serving history and no audit log: the changes listed are those made with this package "
     "on this machine.",

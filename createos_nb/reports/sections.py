@@ -14,7 +14,7 @@ from createos_nb.reports.timeline import ENDS
 from createos_nb.reports.timeline import timeline as moments
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     import altair as alt
     import pandas as pd
@@ -28,11 +28,13 @@ _NUMBER = re.compile(r"\d+")
 def facts(evidence: Evidence) -> Facts:
     """Return whose incident it is, the window, and where the figures come from."""
     start, end = evidence.window.start, evidence.window.end
-    length = f"{evidence.window.duration.total_seconds() / 60:,.0f} min"
     return Facts(
         [
             ("Environment", evidence.name),
-            ("Window", f"{start:%d %B %Y, %H:%M:%S} to {_until(start, end)} UTC ({length})"),
+            (
+                "Window",
+                f"{start:%d %B %Y, %H:%M:%S} to {_until(start, end)} UTC ({_length(evidence.window.duration)})",
+            ),
             ("Platform", evidence.platform),
             ("Collected", f"{evidence.collected_at:%d %B %Y, %H:%M:%S} UTC by {evidence.collected_by}"),
         ]
@@ -46,14 +48,13 @@ def _until(start: datetime, end: datetime) -> str:
 def figures(evidence: Evidence) -> Figures:
     """Return the impact in five figures; a dash where there was nothing to count."""
     hurt = impact(evidence)
-    minutes = None if hurt.duration is None else hurt.duration.total_seconds() / 60
     return Figures(
         [
             (_count(hurt.requests), "requests"),
             (_count(hurt.errors), "failed (5xx)"),
             (_percent(hurt.error_rate), "error rate"),
             (_percent(hurt.worst_rate), "at its worst"),
-            (_NOTHING if minutes is None else f"{minutes:,.0f} min", "with errors" if hurt.is_over else "so far"),
+            (_length(hurt.duration), "with errors" if hurt.is_over else "with errors so far"),
         ]
     )
 
@@ -64,6 +65,13 @@ def _count(value: int | None) -> str:
 
 def _percent(share: float | None) -> str:
     return _NOTHING if share is None else f"{share:.1%}"
+
+
+def _length(duration: timedelta | None) -> str:
+    if duration is None:
+        return _NOTHING
+    seconds = duration.total_seconds()
+    return f"{seconds:,.0f} s" if seconds < 120 else f"{seconds / 60:,.0f} min"
 
 
 def requests_chart(evidence: Evidence) -> alt.TopLevelMixin:
@@ -111,8 +119,9 @@ def _newest(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> Table:
 
 
 def error_paths(evidence: Evidence) -> Table:
-    """Return which paths answered with which error, most frequent first."""
-    lines = [(f"{row['requests']:,}", row["status"], row["path"]) for row in rows(evidence.error_paths)]
+    """Return which paths answered with which error: failures before the caller's errors, then by frequency."""
+    ranked = sorted(rows(evidence.error_paths), key=lambda row: (not row["status"].startswith("5"), row["rank"]))
+    lines = [(f"{row['requests']:,}", row["status"], row["path"]) for row in ranked]
     callers = any(status.startswith("4") for _requests, status, _path in lines)
     note = "4xx are the caller's errors; they do not count as failed." if callers else None
     return Table(("requests", "status", "path"), lines, note=note if lines else "No path answered with an error.")
@@ -180,7 +189,10 @@ def live(evidence: Evidence) -> Facts:
         [
             ("Environment", f"{evidence.name}, {now['status']}"),
             ("Deployment", _deployment(evidence, now["deployment_id"]) if now["deployment_id"] else "none"),
-            ("Automatic", "on: the next good deployment goes live by itself" if now["auto_promote"] else _PINNED),
+            (
+                "Auto-promote",
+                "on: the next good deployment goes live by itself" if now["auto_promote"] else _PINNED,
+            ),
             ("Resources", _resources(now)),
             ("Address", now["endpoint"] or "none"),
         ]

@@ -39,11 +39,16 @@ def _errors(evidence: Evidence) -> Iterator[Moment]:
     hurt = impact(evidence)
     if hurt.began_at is None or hurt.ended_at is None:
         return
-    yield Moment(hurt.began_at, "errors", "first interval with failed requests begins")
+    if hurt.exact:
+        yield Moment(hurt.began_at, "errors", "first failed request in the log")
+    else:
+        yield Moment(hurt.began_at, "errors", "the interval from here has the first failed requests")
     if hurt.worst_at is not None and hurt.worst_rate is not None:
-        yield Moment(hurt.worst_at, "errors", f"worst interval begins: {hurt.worst_rate:.0%} of its requests fail")
+        detail = f"the interval from here is the worst: {hurt.worst_rate:.0%} of its requests fail"
+        yield Moment(max(hurt.worst_at, hurt.began_at), "errors", detail)
     if hurt.is_over:
-        yield Moment(hurt.ended_at, "errors", "last interval with failed requests ends")
+        last = "last failed request in the log" if hurt.exact else "the last interval with failed requests ends"
+        yield Moment(hurt.ended_at, "errors", last)
 
 
 def _actions(evidence: Evidence) -> Iterator[Moment]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import httpx
 import pytest
 
 
@@ -19,3 +20,17 @@ def application(tmp_path, shop):
     for path, text in shop.files(1).items():
         (directory / path).write_text(text)
     return directory
+
+
+@pytest.fixture
+def requests(monkeypatch):
+    """Every request that this process sends, as method and path."""
+    sent = []
+    send = httpx.Client.send
+
+    def counted(self, request, **options):
+        sent.append(f"{request.method} {request.url.path}")
+        return send(self, request, **options)
+
+    monkeypatch.setattr(httpx.Client, "send", counted)
+    return sent

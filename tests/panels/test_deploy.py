@@ -113,3 +113,13 @@ def test_the_line_of_python_makes_the_same_plan(panel, application, ws):
     panel.plan_button.click()
     same = eval(panel.model.line.removesuffix(".apply()"), {"ws": ws})
     assert same.hash == panel.model.plan.hash
+
+
+def test_it_costs_the_requests_that_it_says(panel, requests, application):
+    panel.reload_button.click()
+    assert len(requests) == panel.model.reload_requests
+    requests.clear()
+    panel.directory.value = str(application)
+    panel.plan_button.click()
+    assert panel.model.plan is not None
+    assert len(requests) == panel.model.plan_requests

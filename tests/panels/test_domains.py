@@ -104,3 +104,16 @@ def test_the_line_of_python_makes_the_same_plan(panel, ws, name):
     panel.plan_button.click()
     same = eval(panel.model.line.removesuffix(".apply()"), {"ws": ws})
     assert same.hash == panel.model.plan.hash
+
+
+def test_it_costs_the_requests_that_it_says(panel, requests, name):
+    panel.name.value = name
+    click_twice(panel)
+    requests.clear()
+    panel.reload_button.click()
+    assert len(requests) == panel.model.reload_requests
+    requests.clear()
+    panel.environment.value = "staging"
+    panel.plan_button.click()
+    assert panel.model.plan is not None
+    assert len(requests) == panel.model.plan_requests

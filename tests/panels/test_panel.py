@@ -52,7 +52,7 @@ class PaintModel(PanelModel):
     """Chooses a value."""
 
     value = Unicode("new").tag(choice=True)
-    cost = "Opening it costs nothing"
+    plan_requests, reload_requests = 3, 2
 
     def __init__(self, ws, world, *, executor):
         self.world = world
@@ -305,7 +305,7 @@ def test_a_panel_leaves_a_record_that_reads_without_a_kernel(make):
     for part in (
         "Paint the world",
         "http://127.0.0.1:9",
-        "Opening it costs nothing",
+        "it costs about 3 requests",
         panel.model.plan.hash,
         "As of",
     ):

@@ -89,3 +89,13 @@ def test_the_line_of_python_makes_the_same_plan(panel, ws):
 def test_a_panel_for_many_environments_says_to_choose_one(ws, shop):
     with pytest.raises(InvalidArgument, match=f"this selection has 2. Choose one, such as .*{shop.project}/"):
         scale(ws[f"{shop.project}/*"])
+
+
+def test_it_costs_the_requests_that_it_says(panel, requests):
+    panel.reload_button.click()
+    assert len(requests) == panel.model.reload_requests
+    requests.clear()
+    panel.replicas.value = 2
+    panel.plan_button.click()
+    assert panel.model.plan is not None
+    assert len(requests) == panel.model.plan_requests

@@ -42,3 +42,21 @@ def test_a_platform_that_did_not_answer_is_not_zero_requests(evidence):
         evidence, overall=schema.OVERALL_REQUESTS.empty(), over_time=schema.REQUESTS_OVER_TIME.empty()
     )
     assert impact(unanswered) == Impact()
+
+
+def test_a_log_that_names_statuses_makes_the_times_exact(evidence):
+    statuses = evidence.logs.assign(status=500)
+    later = statuses.assign(timestamp=statuses["timestamp"] + timedelta(minutes=4, seconds=20))
+    logs = schema.LOGS.concat([statuses.astype({"status": "Int64"}), later.astype({"status": "Int64"})])
+    hurt = impact(replace(evidence, logs=logs))
+    assert hurt.exact
+    assert hurt.began_at == NOON + timedelta(minutes=4)
+    assert hurt.ended_at == NOON + timedelta(minutes=8, seconds=49)
+    assert hurt.good_since == NOON + timedelta(minutes=9)
+
+
+def test_a_log_that_misses_the_last_failures_does_not_end_the_incident_early(evidence):
+    logs = evidence.logs.assign(status=500).astype({"status": "Int64"})
+    hurt = impact(replace(evidence, logs=logs))
+    assert not hurt.exact
+    assert hurt.ended_at == NOON + timedelta(minutes=9)

@@ -53,7 +53,7 @@ def test_actions_leave_out_intents_and_name_the_end(evidence):
 def test_what_is_live_names_version_pin_and_resources(evidence):
     facts = dict(sections.live(evidence).values)
     assert facts["Deployment"].startswith("v2, created 23 November 2026, 11:45:00 UTC")
-    assert facts["Automatic"].startswith("off")
+    assert facts["Auto-promote"].startswith("off")
     assert facts["Resources"] == "2 replicas, 300 millicores and 512 MB each"
 
 
@@ -79,4 +79,4 @@ def test_a_long_timeline_keeps_its_end_and_says_what_it_leaves_out(evidence):
     table = sections.timeline(replace(evidence, notes=notes))
     assert len(table.rows) == 100
     assert table.note == "58 earlier lines are not shown."
-    assert table.rows[-1][2] == "last interval with failed requests ends"
+    assert table.rows[-1][2] == "the last interval with failed requests ends"

@@ -30,7 +30,7 @@ def test_a_change_is_told_by_whom_why_and_how_it_ended(evidence):
 def test_errors_that_go_on_have_no_end_in_the_timeline(evidence):
     going_on = replace(evidence, over_time=evidence.over_time.iloc[:8])
     told = [moment.detail for moment in timeline(going_on) if moment.what == "errors"]
-    assert not any("ends" in detail for detail in told)
+    assert not any("last" in detail for detail in told)
 
 
 def test_notes_stand_at_the_time_they_are_about(evidence):
