@@ -53,14 +53,16 @@ _HOME = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in {"errors", "panels", "runbooks"}:
-        return import_module(f"createos_nb.{name}")
-    if name in _HOME:
-        value = getattr(import_module(_HOME[name]), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'createos_nb' has no attribute {name!r}")
+if not TYPE_CHECKING:  # which would take any name for one of ours
+
+    def __getattr__(name: str) -> Any:
+        if name in {"errors", "panels", "runbooks"}:
+            return import_module(f"createos_nb.{name}")
+        if name in _HOME:
+            value = getattr(import_module(_HOME[name]), name)
+            globals()[name] = value
+            return value
+        raise AttributeError(f"module 'createos_nb' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -72,7 +72,7 @@ class CreateOSAccessor:
         return metrics.summary(self._frame)
 
     def chart(self, deployments: pd.DataFrame | None = None) -> Chart:
-        """Draw the frame the way that fits its columns.
+        """Draw a frame the way that fits its columns.
 
         Parameters
         ----------

@@ -29,7 +29,7 @@ ENVIRONMENTS = ("staging", "production")
 TARGET = f"{PROJECT}/production"
 PATHS = ("/", "/products", "/products/duck", "/cart", "/checkout", "/products/mug", "/checkout", "/missing")
 REQUESTS_A_SECOND = 25.0
-SECONDS_OF_TRAFFIC = {1: 8.0, 2: 8.0, 3: 10.0}
+SECONDS_OF_TRAFFIC = {1: 6.0, 2: 6.0, 3: 6.0}
 """How long each version serves before the next step, so that there is something to see."""
 
 
@@ -115,7 +115,7 @@ class Demo:
 
     def _look(self, ws: Workspace) -> None:
         started = time.monotonic()
-        run = self._execute(ws, "explore/analytics", "analytics.ipynb", environment=TARGET, since="15m")
+        run = self._execute(ws, "explore/analytics", "analytics.ipynb", environment=TARGET, since="3m")
         summary = ws[TARGET].analytics.summary(since="1m").iloc[0]
         self._did("analytics", f"{run.output} in {_since(started)}")
         self._did("last minute", f"{summary.requests} requests, {summary.error_rate:.1%} answered 5xx")

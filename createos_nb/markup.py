@@ -58,7 +58,8 @@ def markdown(text: object) -> str:
     return _MARKDOWN.sub(r"\\\1", flat).replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\&", "&amp;")
 
 
-_CELL = "padding:3px 10px;border-bottom:1px solid #ddd;text-align:left;vertical-align:top;overflow-wrap:anywhere"
+_CELL = "padding:3px 10px;border-bottom:1px solid #ddd;text-align:left;vertical-align:top"
+_LONG_WORD = 36  # characters of an id
 _HEAD = f"{_CELL};border-bottom:1px solid #888;font-weight:600;white-space:nowrap"
 _TABLE = "border-collapse:collapse;font:13px/1.45 system-ui,sans-serif;margin:4px 0"
 _NOTE = "font:12px/1.4 system-ui,sans-serif;color:#555;margin:2px 0 8px"
@@ -104,13 +105,18 @@ def table(
 def _cells(row: Sequence[object]) -> Markup:
     return Markup("").join(
         Markup('<td style="{}">{}</td>').format(
-            f"{_CELL};text-align:right;font-variant-numeric:tabular-nums"
-            if isinstance(value, int | float) and not isinstance(value, bool)
-            else _CELL,
-            value if isinstance(value, Markup) else escape(value),
+            _cell_style(value), value if isinstance(value, Markup) else escape(value)
         )
         for value in row
     )
+
+
+def _cell_style(value: object) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{_CELL};text-align:right;font-variant-numeric:tabular-nums"
+    # A long word must not push the table off its page; a short one is not to be cut in two.
+    is_long = max(map(len, str(value).split()), default=0) > _LONG_WORD
+    return f"{_CELL};overflow-wrap:anywhere" if is_long else _CELL
 
 
 def frame_table(frame: pd.DataFrame, *, max_rows: int = 50, caption: str | None = None) -> str:

@@ -216,11 +216,26 @@ def test_columns_are_taken_in_the_contracts_dtypes_from_any_frame_that_has_them(
         (over_time(timestamp=lambda f: f["timestamp"].dt.tz_localize(None)), "'timestamp'.*no time zone"),
         (over_time(requests=[1.5] * 10), "'requests'"),
         (over_time(requests=[None] * 10), "'requests'"),
+        (over_time(requests=[[1]] * 10), "'requests'.*more than one number"),
+        (over_time(project=["shop", None] * 5), "no 'project'.*dropna"),
         (over_time(partial="no"), "'partial'"),
         (over_time()["requests"], "not Series"),
         ([1, 2], "not list"),
     ],
-    ids=["missing", "twice", "turned", "MultiIndex", "naive", "fractions", "nothing", "words", "Series", "list"],
+    ids=[
+        "missing",
+        "twice",
+        "turned",
+        "MultiIndex",
+        "naive",
+        "fractions",
+        "nothing",
+        "lists",
+        "gaps",
+        "words",
+        "Series",
+        "list",
+    ],
 )
 def test_columns_that_do_not_fit_are_refused_in_one_line(frame, named):
     with pytest.raises(FrameError, match=named) as caught:

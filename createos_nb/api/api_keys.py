@@ -14,7 +14,10 @@ from createos_nb.api.operation import operation
 from createos_nb.api.resource import AsyncResource, Resource
 from createos_nb.api.secret import Secret
 
-KeyName = Annotated[str, Field(min_length=4, max_length=48, pattern=r"^[a-zA-Z0-9-]+$")]
+KeyName = Annotated[
+    str,
+    Field(min_length=4, max_length=48, pattern=r"^[a-zA-Z0-9-]+$", description="letters, digits and hyphens"),
+]
 
 
 def _aware(moment: datetime) -> datetime:

@@ -11,7 +11,9 @@ from createos_nb.api.exchange import until
 from createos_nb.api.listing import Listing
 from createos_nb.api.message import Exchange
 from createos_nb.api.model import Model, Timestamp, known
-from createos_nb.api.operation import Multipart, Procedure, Query, operation
+from createos_nb.api.operation import operation
+from createos_nb.api.parameter import Multipart, Query
+from createos_nb.api.procedure import Procedure
 from createos_nb.api.projects import Created, VcsSettings
 from createos_nb.api.resource import AsyncResource, Resource
 

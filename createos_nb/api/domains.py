@@ -23,6 +23,7 @@ DomainName = Annotated[
         max_length=255,
         # RFC 1035, section 2.3.1: labels of letters, digits and inner hyphens. The API bounds only the length.
         pattern=r"^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)+$",
+        description="labels of letters, digits and inner hyphens with dots between them, such as api.example.com",
     ),
 ]
 

@@ -11,7 +11,9 @@ from createos_nb.api.exchange import until
 from createos_nb.api.listing import Listing
 from createos_nb.api.message import Exchange
 from createos_nb.api.model import Model, Timestamp, known
-from createos_nb.api.operation import Procedure, Query, operation
+from createos_nb.api.operation import operation
+from createos_nb.api.parameter import Query
+from createos_nb.api.procedure import Procedure
 from createos_nb.api.projects import Availability, Created, Description, DisplayName, Port, UniqueName
 from createos_nb.api.resource import AsyncResource, Resource
 from createos_nb.api.secret import Secret
@@ -23,7 +25,15 @@ Branch = Annotated[str, Field(min_length=1, max_length=255)]
 Cpu = Annotated[int, Field(ge=200, le=500)]
 Memory = Annotated[int, Field(ge=500, le=1024)]
 Replicas = Annotated[int, Field(ge=1, le=3)]
-PlainDescription = Annotated[str, Field(min_length=4, max_length=2048, pattern=r"^[a-zA-Z0-9 _-]+$")]
+PlainDescription = Annotated[
+    str,
+    Field(
+        min_length=4,
+        max_length=2048,
+        pattern=r"^[a-zA-Z0-9 _-]+$",
+        description="letters, digits, spaces, underscores and hyphens",
+    ),
+]
 
 
 class Resources(Model):

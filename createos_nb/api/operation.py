@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import (
     Annotated,
@@ -34,7 +33,6 @@ from typing import (
     cast,
     get_args,
     get_origin,
-    get_type_hints,
     overload,
 )
 
@@ -42,13 +40,15 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, 
 from pydantic.alias_generators import to_camel
 
 from createos_nb.api import path as paths
+from createos_nb.api.complaint import complaint
 from createos_nb.api.exchange import call, pages
 from createos_nb.api.listing import Listing
 from createos_nb.api.message import Exchange, Request, Safety
+from createos_nb.api.method import bound
+from createos_nb.api.parameter import Parameter, placed
 from createos_nb.api.resource import AsyncResource, Resource
 from createos_nb.api.secret import Secret
 from createos_nb.errors import BadRequest, InvalidArgument
-from createos_nb.markup import one_line
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,33 +57,10 @@ OPERATIONS: dict[str, Operation[..., Any]] = {}
 """Every declaration by its operation id."""
 
 
-@dataclass(frozen=True)
-class Query:
-    """Mark of an argument that travels in the query; ``name`` where the wire spells it differently."""
-
-    name: str | None = None
-
-
-@dataclass(frozen=True)
-class Multipart:
-    """Mark of the one argument that travels as a multipart form field."""
-
-    name: str
-
-
 class _Arguments(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="ignore", hide_input_in_errors=True
     )
-
-
-@dataclass(frozen=True)
-class _Parameter:
-    name: str
-    place: str  # "path", "query", "body", "file", or "local" for the two of paging
-    wire: str
-    annotation: Any
-    default: Any
 
 
 class Operation(Generic[P, T]):
@@ -273,25 +250,11 @@ class Operation(Generic[P, T]):
         return whole.replace(parameters=list(whole.parameters.values())[1:])
 
     @cached_property
-    def _parameters(self) -> tuple[_Parameter, ...]:
-        return tuple(self._parameter(parameter) for parameter in self.signature.parameters.values())
-
-    def _parameter(self, parameter: inspect.Parameter) -> _Parameter:
-        marks = _marks(parameter.annotation)
-        query = next((mark for mark in marks if isinstance(mark, Query)), None)
-        file = next((mark for mark in marks if isinstance(mark, Multipart)), None)
-        name = parameter.name
-        if name in paths.names(self.path):
-            place, wire = "path", name
-        elif self.paged and name in {"page_size", "max_rows"}:
-            place, wire = "local", name
-        elif file is not None:
-            place, wire = "file", file.name
-        elif query is not None or self.method in {"GET", "DELETE"}:
-            place, wire = "query", (query.name if query and query.name else name)
-        else:
-            place, wire = "body", to_camel(name)
-        return _Parameter(name, place, wire, parameter.annotation, parameter.default)
+    def _parameters(self) -> tuple[Parameter, ...]:
+        return tuple(
+            placed(parameter, method=self.method, path=self.path, paged=self.paged)
+            for parameter in self.signature.parameters.values()
+        )
 
     def _has(self, place: str) -> bool:
         return any(item.place == place for item in self._parameters)
@@ -309,25 +272,8 @@ class Operation(Generic[P, T]):
         try:
             model = self.arguments_model.model_validate(values)
         except ValidationError as error:
-            raise error_class(self._complaint(error)) from None
+            raise error_class(complaint(self.name, self.arguments_model, error)) from None
         return {item.name: getattr(model, item.name) for item in self._parameters}
-
-    def _complaint(self, error: ValidationError) -> str:
-        first = error.errors(include_url=False)[0]
-        # A union puts the name of the model it tried into the place; a person typed only the fields.
-        field = ".".join(str(part) for part in first["loc"] if not str(part)[:1].isupper()) or "arguments"
-        message = first["msg"].removeprefix("Value error, ")
-        value = first.get("input")
-        shown = f"={value!r}" if isinstance(value, str | int | float) and len(str(value)) <= 80 else ""
-        if any(word in field.lower() for word in ("env", "vars", "secret", "key", "content")):
-            shown = ""
-        missing = first["type"] == "missing"
-        return one_line(
-            f"{self.name}: {field} is required."
-            if missing
-            else f"{self.name}: {field}{shown} is refused: {message}.",
-            limit=400,
-        )
 
     @cached_property
     def _result(self) -> TypeAdapter[Any]:
@@ -342,13 +288,6 @@ class Operation(Generic[P, T]):
     def _rows(self) -> TypeAdapter[Any]:
         row: Any = get_args(self.signature.return_annotation)[0]
         return TypeAdapter(tuple[row, ...])
-
-
-def _marks(annotation: Any) -> tuple[Any, ...]:
-    """Return an annotation's marks, also where it is one side of ``… | None``."""
-    if get_origin(annotation) is Annotated:
-        return get_args(annotation)[1:]
-    return tuple(mark for side in get_args(annotation) for mark in _marks(side))
 
 
 def _offset(text: str) -> int:
@@ -418,68 +357,3 @@ def operation(
         return declared
 
     return declare
-
-
-class Procedure(Generic[P, T]):
-    """Several operations in a row as one method of a resource, in both colours.
-
-    The decorated function is a generator method that returns an exchange; its first argument is unused,
-    since it names the operations through their class.
-    """
-
-    def __init__(self, function: Callable[Concatenate[Any, P], Exchange[T]]) -> None:
-        self.function = function
-        self.__doc__ = inspect.cleandoc(function.__doc__ or "")
-
-    def __set_name__(self, owner: type, attribute: str) -> None:
-        self.attribute = attribute
-
-    @cached_property
-    def signature(self) -> inspect.Signature:
-        """The signature without ``self``, returning what the exchange returns."""
-        whole = inspect.signature(self.function, eval_str=True)
-        (result,) = get_args(whole.return_annotation)[2:] or (whole.return_annotation,)
-        return whole.replace(parameters=list(whole.parameters.values())[1:], return_annotation=result)
-
-    @overload
-    def __get__(self, resource: None, owner: type) -> Procedure[P, T]: ...
-    @overload
-    def __get__(self, resource: Resource, owner: type) -> Callable[P, T]: ...
-    @overload
-    def __get__(self, resource: AsyncResource, owner: type) -> Callable[P, Awaitable[T]]: ...
-    def __get__(self, resource: Resource | AsyncResource | None, owner: type) -> Any:
-        """Return the procedure itself, or the method that carries it out through a resource."""
-        if resource is None:
-            return self
-
-        def method(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return resource.run(self.function(resource, *args, **kwargs))
-
-        return bound(self, method, resource)
-
-
-def bound(declared: Any, method: Callable[..., Any], resource: object) -> Callable[..., Any]:
-    """Dress a method as its declaration, and keep it on the resource.
-
-    With both ``__signature__`` and ``__wrapped__``, Shift-Tab shows the real signature and ``??`` the
-    declaration's source; kept in ``__dict__`` it is the same object at every look.
-    """
-    method.__name__ = declared.attribute
-    method.__qualname__ = f"{type(resource).__name__}.{declared.attribute}"
-    method.__doc__ = declared.__doc__
-    method.__module__ = declared.function.__module__
-    method.__wrapped__ = declared.function  # type: ignore[attr-defined] # functions take attributes
-    method.__signature__ = readable(declared.signature, declared.function)  # type: ignore[attr-defined]
-    vars(resource)[declared.attribute] = method
-    return method
-
-
-def readable(signature: inspect.Signature, function: Callable[..., Any]) -> inspect.Signature:
-    """Return a signature whose annotations show types alone, without bounds and marks, as Shift-Tab should."""
-    plain = get_type_hints(function)
-    return signature.replace(
-        parameters=[
-            parameter.replace(annotation=plain.get(name, parameter.annotation))
-            for name, parameter in signature.parameters.items()
-        ]
-    )

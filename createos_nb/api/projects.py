@@ -15,8 +15,20 @@ from createos_nb.api.secret import Secret
 ProjectType = Annotated[str, known("vcs", "image", "upload")]
 ProjectStatus = Annotated[str, known("active", "deleting", "deleted")]
 
-UniqueName = Annotated[str, Field(min_length=4, max_length=32, pattern=r"^[a-zA-Z0-9-]+$")]
-DisplayName = Annotated[str, Field(min_length=4, max_length=48, pattern=r"^[a-zA-Z0-9 _-]+$")]
+# A description says in words, for the person who is refused, what a pattern says for the machine.
+UniqueName = Annotated[
+    str,
+    Field(min_length=4, max_length=32, pattern=r"^[a-zA-Z0-9-]+$", description="letters, digits and hyphens"),
+]
+DisplayName = Annotated[
+    str,
+    Field(
+        min_length=4,
+        max_length=48,
+        pattern=r"^[a-zA-Z0-9 _-]+$",
+        description="letters, digits, spaces, underscores and hyphens",
+    ),
+]
 Description = Annotated[str, Field(min_length=4, max_length=2048)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 ShortText = Annotated[str, Field(max_length=255)]

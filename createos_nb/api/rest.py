@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -24,6 +24,7 @@ def _options(settings: Settings, timeout_s: float) -> dict[str, Any]:
     loopback = urlsplit(settings.api_url).scheme == "http"
     return {
         "base_url": settings.api_url,
+        "auth": _Key(settings),
         "timeout": httpx.Timeout(timeout_s, connect=5.0),
         "follow_redirects": False,  # httpx keeps X-Api-Key on a redirect to another host
         "trust_env": not loopback,  # a proxy has no business between this process and its own machine
@@ -31,13 +32,28 @@ def _options(settings: Settings, timeout_s: float) -> dict[str, Any]:
     }
 
 
-def _message(settings: Settings, request: Request) -> dict[str, Any]:
-    """Return httpx's arguments for a request; the key is put in here, per request, and nowhere else."""
+class _Key(httpx.Auth):
+    """Puts the key into each request on its way out; nowhere else is it in clear.
+
+    As a header among httpx's arguments it would be in their local values, which a traceback may show.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Sign a request."""
+        request.headers[self._settings.header] = self._settings.credential.reveal()
+        yield request
+
+
+def _message(request: Request) -> dict[str, Any]:
+    """Return httpx's arguments for a request."""
     message: dict[str, Any] = {
         "method": request.method,
         "url": request.path,
         "params": dict(request.query) or None,
-        "headers": {settings.header: settings.credential.reveal(), "Accept": "application/json"},
+        "headers": {"Accept": "application/json"},
     }
     if request.file is not None:
         message["files"] = {"file": ("upload.zip", request.file, "application/zip")}
@@ -109,7 +125,7 @@ class RestDriver:
                 self._sleep(step.seconds)
             return self._clock()
         try:
-            with self._http.stream(**_message(self._settings, step)) as answer:
+            with self._http.stream(**_message(step)) as answer:
                 chunks, size = [], 0
                 for chunk in answer.iter_bytes():
                     chunks.append(chunk)
@@ -156,7 +172,7 @@ class AsyncRestDriver:
                 await asyncio.sleep(step.seconds)
             return time.monotonic()
         try:
-            async with self._http.stream(**_message(self._settings, step)) as answer:
+            async with self._http.stream(**_message(step)) as answer:
                 chunks, size = [], 0
                 async for chunk in answer.aiter_bytes():
                     chunks.append(chunk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ PLAIN = alt.ViewBackground(stroke=None)
 """No box around the plot."""
 
 _GREY = "#5a5a5a"
+_NOT_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 Chart = alt.Chart | alt.LayerChart
 
@@ -35,7 +37,21 @@ def shown(text: object) -> str:
     >>> shown("/a</script>\u202eb")
     '/a\\x3c/script>\\u202eb'
     """
-    return markup.one_line(text, limit=MAX_LABEL).replace("<", "\\x3c")
+    return drawable(markup.one_line(text, limit=MAX_LABEL)).replace("<", "\\x3c")
+
+
+def drawable(text: str) -> str:
+    r"""Return text without the characters that a picture cannot hold, spelled out instead.
+
+    vl-convert draws by way of SVG. On a character that XML forbids it does not raise: it aborts the process,
+    which is the user's kernel.
+
+    Examples
+    --------
+    >>> drawable("a\x1b[31m\ufffeb\n")
+    'a\\x1b[31m\\ufffeb\n'
+    """
+    return _NOT_XML.sub(lambda found: ascii(found.group())[1:-1], text)
 
 
 def distinct(texts: Sequence[object]) -> list[str]:
@@ -60,7 +76,9 @@ def targets(frame: pd.DataFrame) -> str:
     pairs = frame[["project", "environment"]].drop_duplicates()
     if len(pairs) > NAMED_TARGETS:
         return f"{len(pairs):,} environments"
-    return ", ".join(shown(f"{project}/{environment}") for project, environment in pairs.itertuples(index=False))
+    # A deployment's own log belongs to no environment.
+    whole = pairs["project"].str.cat(pairs["environment"], sep="/").fillna(pairs["project"])
+    return ", ".join(shown(name) for name in whole)
 
 
 def window(start: pd.Timestamp, end: pd.Timestamp) -> str:

@@ -14,6 +14,9 @@ from createos_nb.schema import LEVELS, LOGS
 MAX_BARS = 120
 NO_LEVEL = "no level"
 
+_TARGET = ["project", "environment"]
+_OPTIONAL = ["timestamp", "level"]
+
 
 def log_volume(logs: pd.DataFrame, deployments: pd.DataFrame | None = None) -> Chart:
     """Draw the number of log lines over time, stacked by level, the gravest at the bottom.
@@ -41,7 +44,7 @@ def log_volume(logs: pd.DataFrame, deployments: pd.DataFrame | None = None) -> C
     'Log lines by level'
     """
     heading = "Log lines by level"
-    taken = LOGS.take(logs, ["project", "environment", "timestamp", "level"])
+    taken = LOGS.take(logs, [*_TARGET, *_OPTIONAL], may_miss=["environment", *_OPTIONAL])
     timed = taken.dropna(subset="timestamp")
     untimed = len(taken) - len(timed)
     without = f"{untimed:,} without a time are not shown" if untimed else ""

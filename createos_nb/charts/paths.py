@@ -85,8 +85,13 @@ def top_error_paths(paths: pd.DataFrame) -> Chart:
 def _bars(summed: pd.DataFrame, heading: str, *facts: str, legend: bool) -> Chart:
     ordered = summed.sort_values(["requests", "path"], ascending=[False, True])
     shown = ordered.head(MAX_BARS)
-    bars = shown.assign(
-        path=distinct(list(shown["path"])), shown=[f"{requests:,}" for requests in shown["requests"]]
+    bars = pd.DataFrame(
+        {
+            "path": distinct(list(shown["path"])),
+            "requests": shown["requests"].array,
+            "class": shown["class"].array,
+            "shown": [f"{requests:,}" for requests in shown["requests"]],
+        }
     )
     left_out = f"the first {MAX_BARS} of {len(ordered)}" if len(ordered) > MAX_BARS else ""
     classes = [name for name in (*colours.STATUS_CLASSES, "other") if name in set(bars["class"])]

@@ -16,6 +16,7 @@ import altair as alt
 import vl_convert
 
 from createos_nb import markup
+from createos_nb.charts.labels import drawable
 
 SPEC_TYPE = "application/vnd.vegalite.v5+json"
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
@@ -78,8 +79,16 @@ def to_png(chart: alt.TopLevelMixin, *, scale: float = PICTURE_SCALE) -> bytes:
 
 
 def _draw(spec: dict[str, Any], scale: float) -> bytes:
-    picture = vl_convert.vegalite_to_png(spec, vl_version=VEGA_LITE, scale=scale, allowed_base_urls=[])
+    picture = vl_convert.vegalite_to_png(_drawable(spec), vl_version=VEGA_LITE, scale=scale, allowed_base_urls=[])
     return _packed(bytes(picture))
+
+
+def _drawable(part: Any) -> Any:
+    if isinstance(part, str):
+        return drawable(part)
+    if isinstance(part, dict):
+        return {_drawable(name): _drawable(value) for name, value in part.items()}
+    return [_drawable(value) for value in part] if isinstance(part, list | tuple) else part
 
 
 def _packed(png: bytes) -> bytes:
@@ -107,8 +116,8 @@ def _pixels(png: bytes) -> tuple[int, int]:
 
 def _in_words(spec: dict[str, Any]) -> str:
     title = spec.get("title") or "without a title"
-    if isinstance(title, dict):
-        title = ", ".join(str(line) for line in (title.get("text"), title.get("subtitle")) if line)
+    parts = [title.get("text"), title.get("subtitle")] if isinstance(title, dict) else [title]
+    lines = [line for part in parts if part for line in ([part] if isinstance(part, str) else part)]
     rows = max((len(values) for values in spec.get("datasets", {}).values()), default=0)
     shows = spec.get("description") or f"{rows:,} rows"
-    return f"[chart: {markup.one_line(title, limit=400)}; {markup.one_line(shows, limit=400)}]"
+    return f"[chart: {markup.one_line(', '.join(lines), limit=400)}; {markup.one_line(shows, limit=400)}]"

@@ -69,13 +69,13 @@ def markers(deployments: pd.DataFrame | None, start: pd.Timestamp, end: pd.Times
     """
     if deployments is None:
         return Markers()
-    taken = DEPLOYMENTS.take(deployments, ["project", "version", "created_at"])
+    taken = DEPLOYMENTS.take(deployments, ["project", "version", "created_at"], may_miss=["version", "created_at"])
     taken = taken[(taken["created_at"] >= start) & (taken["created_at"] < end)].sort_values("created_at")
     if taken.empty:
         return Markers()
     name = taken["version"].fillna("?")
     if taken["project"].nunique() > 1:
-        name = taken["project"].fillna("?") + " " + name
+        name = taken["project"] + " " + name
     lines = pd.DataFrame(
         {
             "created_at": taken["created_at"].array,

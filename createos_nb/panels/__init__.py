@@ -6,7 +6,8 @@ would happen, Apply does it.
 
 from createos_nb.panels.deploy import DeployModel, DeployPanel, deploy
 from createos_nb.panels.domains import DomainsModel, DomainsPanel, domains
-from createos_nb.panels.panel import Panel, PanelModel
+from createos_nb.panels.model import PanelModel
+from createos_nb.panels.panel import Panel
 from createos_nb.panels.scale import ScaleModel, ScalePanel, scale
 
 __all__ = [

@@ -9,7 +9,8 @@ from traitlets import Tuple as TupleOf
 from traitlets import Unicode, link
 
 from createos_nb.errors import InvalidArgument
-from createos_nb.panels.panel import LABEL, Panel, PanelModel, chooser, wide
+from createos_nb.panels.model import PanelModel
+from createos_nb.panels.panel import LABEL, Panel, chooser, wide
 from createos_nb.plans import Plan
 from createos_nb.workspace import Workspace
 

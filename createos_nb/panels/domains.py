@@ -9,7 +9,8 @@ from traitlets import Unicode, link
 from createos_nb import schema
 from createos_nb.errors import InvalidArgument
 from createos_nb.markup import table
-from createos_nb.panels.panel import LABEL, Executor, Panel, PanelModel, chooser, in_thread, one_target, wide
+from createos_nb.panels.model import Executor, PanelModel, in_thread, note, one_target
+from createos_nb.panels.panel import LABEL, Panel, chooser, wide
 from createos_nb.plans import Plan
 from createos_nb.selection import Selection
 from createos_nb.workspace import Workspace
@@ -76,10 +77,11 @@ class DomainsModel(PanelModel):
 
     def state_html(self) -> str:
         """Return the table of the project's domains: where each leads, and why it does not if so."""
+        if not self.domains:
+            return note(f"{self.project.unique_name} has no domain yet.")
         columns = ("domain", "status", "environment", "message")
         rows = [[row[name] or "" for name in columns] for row in self.domains]
-        note = None if rows else f"{self.project.unique_name} has no domain yet."
-        return table(["domain", "status", "leads to", "message"], rows, note=note)
+        return table(["domain", "status", "leads to", "message"], rows)
 
 
 class DomainsPanel(Panel):

@@ -6,8 +6,8 @@ import ipywidgets as widgets
 from traitlets import Int, link
 
 from createos_nb.api.environments import Resources
-from createos_nb.markup import escape
-from createos_nb.panels.panel import LABEL, SMALL, Executor, Panel, PanelModel, in_thread, one_target
+from createos_nb.panels.model import Executor, PanelModel, in_thread, note, one_target
+from createos_nb.panels.panel import LABEL, Panel
 from createos_nb.plans import Plan
 from createos_nb.selection import Selection
 from createos_nb.workspace import Workspace
@@ -115,7 +115,9 @@ def _number(
 
 def _row(control: widgets.BoundedIntText, bounds: tuple[int, int], unit: str) -> widgets.HBox:
     hint = f"{bounds[0]} to {bounds[1]}{unit}"
-    return widgets.HBox([control, widgets.HTML(f'<span style="{SMALL}">{escape(hint)}</span>')])
+    return widgets.HBox(
+        [control, widgets.HTML(note(hint))], layout=widgets.Layout(align_items="center", grid_gap="4px")
+    )
 
 
 def scale(selection: Selection) -> ScalePanel:

@@ -95,7 +95,8 @@ def contents(directory: str | os.PathLike[str]) -> Contents:
     InvalidArgument
         It is no directory, has nothing to upload, or is larger than an upload may be.
     """
-    root = Path(directory).expanduser()
+    # Not pathlib's expanduser, which raises an error of its own for a user there is not.
+    root = Path(os.path.expanduser(directory))
     if not root.is_dir():
         raise InvalidArgument(f"{root} is not a directory. Give the one that holds the application's files.")
     files: dict[str, bytes] = {}

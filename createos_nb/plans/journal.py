@@ -103,15 +103,21 @@ class Journal:
         return None
 
     def _head(self) -> str:
-        last = self._tail().splitlines()
-        whole = [record for line in last if (record := _read(line)) is not None]
-        return str(whole[-1].get("hash", GENESIS)) if whole else GENESIS
+        size = 65536
+        while True:
+            lines = reversed(self._tail(size).splitlines())
+            last = next((record for line in lines if (record := _read(line)) is not None), None)
+            if last is not None:
+                return str(last.get("hash", GENESIS))
+            if size >= self.path.stat().st_size:
+                return GENESIS
+            size *= 8  # a record may be longer than that
 
     def _unfinished(self) -> bool:
-        tail = self._tail()
+        tail = self._tail(1)
         return bool(tail) and not tail.endswith(b"\n")
 
-    def _tail(self, size: int = 65536) -> bytes:
+    def _tail(self, size: int) -> bytes:
         with self.path.open("rb") as file:
             file.seek(max(0, self.path.stat().st_size - size))
             return file.read()

@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,8 +21,8 @@ import uvicorn
 
 from createos_nb.errors import PlatformError
 from createos_nb.platform.app import create_app
-from createos_nb.platform.gateway import gateway_app, gateway_config
 from createos_nb.platform.platform import Platform
+from createos_nb.platform.service import Address
 
 
 class _Server(uvicorn.Server):
@@ -31,6 +32,18 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals alone."""
         yield
+
+    async def begin(self, listener: socket.socket) -> _Server:
+        """Answer on a socket from now on."""
+        self._serving = asyncio.create_task(self.serve(sockets=[listener]))
+        while not (self.started or self._serving.done()):
+            await asyncio.sleep(0.005)
+        return self
+
+    async def end(self) -> None:
+        """Finish the requests under way, and no longer answer."""
+        self.should_exit = True
+        await self._serving
 
 
 def _listen(port: int, preferred: str | None) -> socket.socket:
@@ -64,71 +77,91 @@ def _listen(port: int, preferred: str | None) -> socket.socket:
 
 async def _serve(state: Path, api_port: int, gateway_port: int, *, ephemeral: bool) -> None:
     platform = Platform(state)
-    api_socket = _listen(api_port, platform.store.fact("api_port"))
-    gateway_socket = _listen(gateway_port, platform.store.fact("gateway_port"))
-    ports = {"api_port": api_socket.getsockname()[1], "gateway_port": gateway_socket.getsockname()[1]}
-    for name, port in ports.items():
-        platform.store.remember(name, str(port))
-    platform.gateway_url = f"http://127.0.0.1:{ports['gateway_port']}"
-    api = _Server(
-        uvicorn.Config(
-            create_app(platform),
-            loop="asyncio",
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            proxy_headers=False,
-            server_header=False,
-            access_log=False,
-            log_level="warning",
-            timeout_graceful_shutdown=2,
-        )
+    try:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, stop.set)
+        if ephemeral:
+            _stop_at_end_of_input(loop, stop)
+        api_socket = _listen(api_port, platform.store.fact("api_port"))
+        gateway_socket = _listen(gateway_port, platform.store.fact("gateway_port"))
+        platform.gateway_url = _origin(gateway_socket)
+        await platform.lifecycle.recover()
+        servers = [await _Server(_api_config(platform)).begin(api_socket)]
+        # The gateway's socket takes connections from here on; its libraries load while the API answers.
+        _announce(platform, state, _origin(api_socket))
+        servers.append(await _Server(await _gateway_config(platform)).begin(gateway_socket))
+        await stop.wait()
+        await asyncio.gather(*(server.end() for server in servers))
+    finally:
+        await platform.close()
+
+
+def _api_config(platform: Platform) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(platform),
+        loop="asyncio",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=2,
     )
-    gateway = _Server(gateway_config(gateway_app(platform.routes, platform.access_log)))
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
-    if ephemeral:
-        _stop_at_end_of_input(loop, stop)
-    await platform.lifecycle.recover()
-    serving = [
-        asyncio.create_task(api.serve(sockets=[api_socket])),
-        asyncio.create_task(gateway.serve(sockets=[gateway_socket])),
-    ]
-    while not (api.started and gateway.started):
-        await asyncio.sleep(0.005)
-    _write_address(state, f"http://127.0.0.1:{ports['api_port']}", platform.gateway_url)
-    await stop.wait()
-    api.should_exit = gateway.should_exit = True
-    await asyncio.gather(*serving)
-    await platform.close()
+
+
+async def _gateway_config(platform: Platform) -> uvicorn.Config:
+    log = await platform.access_log()
+
+    def load() -> uvicorn.Config:
+        from createos_nb.platform.gateway import gateway_app, gateway_config
+
+        return gateway_config(gateway_app(platform.routes, log))
+
+    return await asyncio.to_thread(load)
+
+
+def _origin(listener: socket.socket) -> str:
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def _announce(platform: Platform, state: Path, api_url: str) -> None:
+    """Write where it answers, and remember the ports, so that addresses outlive a restart."""
+    for name, url in (("api_port", api_url), ("gateway_port", platform.gateway_url)):
+        platform.store.remember(name, url.rpartition(":")[2])
+    address = Address(api_url, None, platform.gateway_url, str(state), str(state / "key"), os.getpid())
+    temporary = state / "address.json.new"
+    temporary.touch(mode=0o600)
+    temporary.write_text(json.dumps(address.to_json()), encoding="utf-8")
+    temporary.replace(state / "address.json")
 
 
 def _stop_at_end_of_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     """Stop when the process that started this one is gone: its end of the pipe closes, however it ends."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        # Not through sys.stdin: an interpreter that ends while a thread reads its buffer is aborted.
+        while os.read(0, 4096):
+            pass
         with contextlib.suppress(RuntimeError):  # the loop has ended already
             loop.call_soon_threadsafe(stop.set)
 
     threading.Thread(target=wait, daemon=True, name="end-of-input").start()
 
 
-def _write_address(state: Path, api_url: str, gateway_url: str) -> None:
-    address = {
-        "api_url": api_url,
-        "mcp_url": None,
-        "gateway_url": gateway_url,
-        "state_dir": str(state),
-        "key_file": str(state / "key"),
-        "pid": os.getpid(),
-    }
-    temporary = state / "address.json.new"
-    temporary.touch(mode=0o600)
-    temporary.write_text(json.dumps(address), encoding="utf-8")
-    temporary.replace(state / "address.json")
+def _take_lock(state: Path) -> None:
+    """Hold the state's lock, so that no second platform uses it, until nothing of this process is left."""
+    lock = os.open(state / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    # Somebody who only looks whether it runs holds the lock for a moment.
+    for _ in range(20):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(0.05)
+    raise PlatformError(f"Another platform runs on {state}. Stop it with: createos-nb local down.")
 
 
 def main() -> None:
@@ -143,18 +176,15 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     state = arguments.state.resolve()
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (state / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            sys.exit(f"Another platform runs on {state}.")
+    try:
+        _take_lock(state)
         (state / "address.json").unlink(missing_ok=True)
         try:
             asyncio.run(_serve(state, arguments.api_port, arguments.gateway_port, ephemeral=arguments.ephemeral))
-        except PlatformError as error:
-            sys.exit(str(error))
         finally:
             (state / "address.json").unlink(missing_ok=True)
+    except PlatformError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -147,8 +147,8 @@ class AccessLog:
         ----------
         environment_id, deployment_id, replica
             What answered; None where the gateway did by itself.
-        path
-            A query is cut off.
+        method, path, status
+            What was asked, and the answer's status; a query is cut off.
         duration_ms, bytes_sent
             How long the answer took and how large its body was.
         at

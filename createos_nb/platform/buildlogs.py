@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 
 from createos_nb.api.deployments import BuildLogLine
+
+MAX_BYTES = 10_000_000
+"""What a log may take; a build that prints without end must not fill the disk."""
 
 
 class BuildLogs:
@@ -27,7 +29,8 @@ class BuildLogs:
         """Append a line."""
         entry = [datetime.now(UTC).isoformat(timespec="microseconds"), stage, line]
         with self._path(deployment_id).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+            if file.tell() < MAX_BYTES:
+                file.write(json.dumps(entry) + "\n")
 
     def read(self, deployment_id: str, *, skip: int = 0) -> list[BuildLogLine]:
         """Return the lines, oldest first, without the first ``skip``."""
@@ -36,7 +39,7 @@ class BuildLogs:
             return []
         with path.open(encoding="utf-8") as file:
             # A line that is being written, or that a crash cut off, has no end yet.
-            whole = (line for line in file if line.endswith("\n"))
+            whole = [line for line in file if line.endswith("\n")][skip:]
             return [
                 BuildLogLine(
                     deployment_id=deployment_id,
@@ -46,7 +49,7 @@ class BuildLogs:
                     log=text,
                     created_at=ts,
                 )
-                for number, (ts, stage, text) in enumerate(map(json.loads, islice(whole, skip, None)), skip + 1)
+                for number, (ts, stage, text) in enumerate(map(json.loads, whole), skip + 1)
             ]
 
     def _path(self, deployment_id: str) -> Path:

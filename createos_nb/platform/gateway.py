@@ -60,6 +60,8 @@ def gateway_config(app: Gateway, *, port: int = 0) -> uvicorn.Config:
 
     Parameters
     ----------
+    app
+        What `gateway_app` made.
     port
         0 for a free one.
     """
@@ -131,6 +133,9 @@ class Gateway:
         hosts = request.hosts
         if len(hosts) != 1:
             await request.refuse(400, "A request names its host exactly once. Send one Host header.")
+            return
+        if not request.path.startswith("/"):
+            await request.refuse(400, "A request asks for a path. Send one that begins with a slash.")
             return
         request.environment_id = self._routes.environment_of(hosts[0])
         if request.environment_id is None:

@@ -8,7 +8,7 @@ from other sites, JSON only (a form or a text needs no permission from the brows
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+import secrets
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,9 +17,15 @@ from createos_nb.platform.answers import failure
 
 _LOOPBACK = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
 
+REQUEST_ID = "createos_nb.request_id"
+"""Where a request's scope has its id."""
+
+# Answers hold variables in clear, and nothing in them is a page.
+_MARKS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+
 
 class Guards:
-    """Refuses requests that a client of this machine would not send, and marks every answer.
+    """Refuses requests that a client of this machine would not send; gives every answer its marks and an id.
 
     Parameters
     ----------
@@ -33,12 +39,13 @@ class Guards:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            raise RuntimeError(f"The API speaks HTTP only, not {scope['type']}.")
+        scope[REQUEST_ID] = request_id = secrets.token_hex(8)
+        marks = [(b"x-createos-local", b"1"), (b"x-request-id", request_id.encode()), *_MARKS]
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-createos-local", b"1")]
+                message["headers"] = [*message["headers"], *marks]
             await send(message)
 
         refusal = _refusal(Headers(scope=scope))
@@ -49,8 +56,7 @@ def _refusal(headers: Headers) -> tuple[int, str] | None:
     hosts = headers.getlist("host")
     if len(hosts) != 1 or not _LOOPBACK.fullmatch(hosts[0]):
         return 421, "This API answers only to localhost, 127.0.0.1 and [::1]."
-    site = headers.get("sec-fetch-site", "none")
-    origin = headers.get("origin")
-    if site not in {"none", "same-origin"} or (origin is not None and urlsplit(origin).netloc != hosts[0]):
+    sites, origins = headers.getlist("sec-fetch-site"), headers.getlist("origin")
+    if not {*sites} <= {"none", "same-origin"} or not {*origins} <= {f"http://{hosts[0]}"}:
         return 403, "Requests from web pages of other sites are refused."
     return None

@@ -6,22 +6,23 @@ import asyncio
 import logging
 import shutil
 import uuid
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from createos_nb.api.deployments import UNFINISHED, Deployment
 from createos_nb.api.domains import Domain
-from createos_nb.api.environments import Environment
+from createos_nb.api.environments import Environment, Resources
 from createos_nb.api.projects import Project, VcsSettings
-from createos_nb.api.secret import Secret
 from createos_nb.platform.buildlogs import BuildLogs
 from createos_nb.platform.builds import Artefact, BuildFailed, BuildSettings, build
+from createos_nb.platform.children import Variables
 from createos_nb.platform.processes import StartFailed, Supervisor
 from createos_nb.platform.runtimelogs import RuntimeLogs
 from createos_nb.platform.serving import Serving
 from createos_nb.platform.store import Store
+from createos_nb.platform.variables import revealed, started_with
 
 BUILDS_AT_ONCE = 2
 
@@ -61,6 +62,7 @@ class Lifecycle:
         self._owner = owner
         self._slots = asyncio.Semaphore(BUILDS_AT_ONCE)
         self._locks: dict[str, asyncio.Lock] = {}
+        self._pending: dict[str, int] = {}
         self._builds: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         serving.on_crash = self._crashed
@@ -80,7 +82,11 @@ class Lifecycle:
         deployment_id = str(uuid.uuid4())
         directory = self._sources / deployment_id
         await asyncio.to_thread(unpack, directory)
-        deployment = self.store.add_deployment(project, deployment_id=deployment_id, source=source)
+        try:
+            deployment = self.store.add_deployment(project, deployment_id=deployment_id, source=source)
+        except BaseException:
+            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+            raise
         self._queue(deployment)
         return deployment
 
@@ -123,27 +129,34 @@ class Lifecycle:
             for line in (*failure.last_lines, failure.reason):
                 log("deploy", line)
             self.store.change(Deployment, deployment.id, status="crashing")
-        except OSError as error:
-            log("build", f"The platform could not build it: {error}. Make room, or check the state directory.")
+        except Exception as error:  # noqa: BLE001 - whatever happened, a deployment must come to an end
+            _log.exception("Building deployment %s failed.", deployment.id)
+            log("build", f"The platform could not build it: {error}. Its own log says more.")
             self.store.change(Deployment, deployment.id, status="error")
         else:
-            self.store.change(Deployment, deployment.id, status="deployed")
             log("deploy", "Healthy: it answers on its port.")
-            self._promote_by_itself(deployment)
+            # One transaction: a crash must not leave it built, and forgotten by those that follow it.
+            with self.store.transaction():
+                self.store.change(Deployment, deployment.id, status="deployed")
+                self._promote_by_itself(deployment)
 
     async def _check(self, deployment: Deployment, artefact: Artefact, log: Callable[[str, str], None]) -> None:
         """Start it once, as it is, to see that it listens; what serves is started for each environment."""
         log("deploy", "Starting it to see that it answers. An uploaded application runs as you, not in a sandbox.")
-        settings = deployment.settings or VcsSettings()
         process = await self._supervisor.start(
             artefact,
             environment_id=None,
             deployment_id=deployment.id,
             replica=0,
-            variables=_revealed(settings.run_envs),
+            variables=started_with(deployment, self._first_target(deployment)),
             memory_mb=None,
         )
         await self._supervisor.stop(process)
+
+    def _first_target(self, deployment: Deployment) -> Environment | None:
+        """Return the environment it is meant for before others, without whose variables it may not start."""
+        oldest_first = reversed(self.store.find(Environment, project_id=deployment.project_id))
+        return min(oldest_first, key=lambda environment: not environment.is_auto_promote_enabled, default=None)
 
     def _promote_by_itself(self, deployment: Deployment) -> None:
         built = self.store.find(Deployment, project_id=deployment.project_id, status="deployed")
@@ -163,63 +176,98 @@ class Lifecycle:
 
     def promote(self, environment: Environment, deployment: Deployment) -> None:
         """Begin to put a deployment live; the environment is ``promoting`` until it serves, or cannot."""
-        self.store.change(Environment, environment.id, status="promoting")
-        self._run(self._promote(environment.id, deployment.id))
+        self._begin(
+            environment.id,
+            lambda: self._promote(environment.id, deployment.id),
+            status="promoting",
+            wanted_deployment_id=deployment.id,
+        )
 
     async def _promote(self, environment_id: str, deployment_id: str) -> None:
-        async with self._lock(environment_id):
-            found = self.store.find(Environment, id=environment_id)
-            if not found or found[0].status == "deleting":
-                return
-            (environment,) = found
-            try:
-                await self._serve(environment, deployment_id)
-            except StartFailed as failure:
-                self._say(environment_id, deployment_id, (*failure.last_lines, failure.reason))
-                self.store.change(Environment, environment_id, status="active")
-            else:
-                self.store.change(Environment, environment_id, status="active", project_deployment_id=deployment_id)
-                woken = self.store.get(Deployment, deployment_id)
-                if woken.status == "sleeping":
-                    self.store.change(Deployment, deployment_id, status="deployed")
+        if self.store.wanted(environment_id) not in {None, deployment_id}:
+            return  # Another one was asked for since, and follows.
+        environment = self.store.get(Environment, environment_id)
+        deployment = self.store.get(Deployment, deployment_id)
+        variables = started_with(deployment, environment)
+        live = {"project_deployment_id": deployment_id, "live_variables_json": variables}
+        try:
+            await self._serve(environment, deployment_id, variables)
+        except StartFailed as failure:
+            self._say(environment_id, deployment_id, failure)
+            live = {}
+        with self.store.transaction():
+            self.store.change(Environment, environment_id, **live)
+            if self.store.wanted(environment_id) == deployment_id:
+                self.store.change(Environment, environment_id, wanted_deployment_id=None)
+            if live and deployment.status in {"sleeping", "crashing"}:
+                self.store.change(Deployment, deployment_id, status="deployed")
+        # A domain may have been added, or led elsewhere, while it was started.
+        self.route(environment_id)
 
-    async def _serve(self, environment: Environment, deployment_id: str) -> None:
+    async def _serve(self, environment: Environment, deployment_id: str, variables: Variables) -> None:
         written = self.store.artefact(deployment_id)
         resources = environment.resources
         if written is None or resources is None:
-            raise StartFailed("There is nothing built that could be started.")
+            raise StartFailed("There is nothing built that could be started. Upload it again.")
         await self.serving.serve(
             environment.id,
             hosts=self.hosts(environment),
             deployment_id=deployment_id,
             artefact=Artefact.from_json(written),
-            variables=_revealed(environment.settings.run_envs),
+            variables=variables,
             replicas=resources.replicas,
             memory_mb=resources.memory,
         )
 
-    def resize(self, environment: Environment) -> None:
-        """Begin to bring the running processes to the resources that the store says."""
-        self.store.change(Environment, environment.id, status="resizing")
-        self._run(self._resize(environment.id))
+    def resize(self, environment: Environment, resources: Resources) -> None:
+        """Begin to bring the running processes to these resources."""
+        self._begin(
+            environment.id, lambda: self._resize(environment.id), status="resizing", resources_json=resources
+        )
 
     async def _resize(self, environment_id: str) -> None:
-        async with self._lock(environment_id):
-            environment = self.store.get(Environment, environment_id)
-            resources = environment.resources
-            try:
-                if resources is not None:
-                    await self.serving.resize(environment_id, resources.replicas, memory_mb=resources.memory)
-            except StartFailed as failure:
-                lines = (*failure.last_lines, failure.reason)
-                self._say(environment_id, environment.project_deployment_id or "none", lines)
-            self.store.change(Environment, environment_id, status="active")
+        environment = self.store.get(Environment, environment_id)
+        resources = environment.resources
+        if resources is None:
+            return
+        try:
+            await self.serving.resize(environment_id, resources.replicas, memory_mb=resources.memory)
+        except StartFailed as failure:
+            self._say(environment_id, environment.project_deployment_id, failure)
+            running = max(1, len(self.serving.processes_of(environment_id)))
+            held = resources.model_copy(update={"replicas": running})
+            self.store.change(Environment, environment_id, resources_json=held)
 
-    def _say(self, environment_id: str, deployment_id: str, lines: Sequence[str]) -> None:
-        """Write into the environment's log why something did not come about."""
-        for line in lines:
-            self.runtime_logs.write(environment_id, deployment_id, 0, line)
-            self.build_logs.write(deployment_id, "promote", line)
+    def _begin(self, environment_id: str, work: Callable[[], Awaitable[None]], **changes: object) -> None:
+        """Note that an environment is being changed, and change it when what was begun before is done."""
+        self.store.change(Environment, environment_id, **changes)
+        self._pending[environment_id] = self._pending.get(environment_id, 0) + 1
+        self._run(self._in_turn(environment_id, work))
+
+    async def _in_turn(self, environment_id: str, work: Callable[[], Awaitable[None]]) -> None:
+        async with self._lock(environment_id):
+            if self._stays(environment_id):
+                try:
+                    await work()
+                except Exception as error:  # noqa: BLE001 - whatever happened, it must come to rest
+                    _log.exception("Changing environment %s failed.", environment_id)
+                    self._say(environment_id, None, StartFailed(f"The platform failed: {error}. See its own log."))
+            self._pending[environment_id] -= 1
+            if not self._pending[environment_id]:
+                del self._pending[environment_id]
+                if self._stays(environment_id):
+                    self.store.change(Environment, environment_id, status="active", wanted_deployment_id=None)
+
+    def _stays(self, environment_id: str) -> bool:
+        """Whether an environment is there, and is not being deleted."""
+        return any(found.status != "deleting" for found in self.store.find(Environment, id=environment_id))
+
+    def _say(self, environment_id: str, deployment_id: str | None, failure: StartFailed) -> None:
+        """Write into the logs why something did not come about; its own last lines are there already."""
+        self.runtime_logs.write(environment_id, deployment_id or "platform", 0, failure.reason)
+        if deployment_id is not None:
+            for line in (*failure.last_lines, failure.reason):
+                self.build_logs.write(deployment_id, "promote", line)
 
     def delete_environment(self, environment: Environment) -> None:
         """Begin to delete an environment."""
@@ -229,22 +277,28 @@ class Lifecycle:
     async def _delete_environment(self, environment_id: str) -> None:
         async with self._lock(environment_id):
             await self.serving.stop(environment_id)
-            for domain in self.store.find(Domain, environment_id=environment_id):
-                self.store.change(Domain, domain.id, environment_id=None)
-            self.store.remove(Environment, environment_id)
+            with self.store.transaction():
+                for domain in self.store.find(Domain, environment_id=environment_id):
+                    self.store.change(Domain, domain.id, environment_id=None)
+                self.store.remove(Environment, environment_id)
 
     def delete_project(self, project: Project) -> None:
         """Begin to delete a project with all that is in it."""
-        self.store.change(Project, project.id, status="deleting")
+        with self.store.transaction():
+            self.store.change(Project, project.id, status="deleting")
+            for environment in self.store.find(Environment, project_id=project.id):
+                self.store.change(Environment, environment.id, status="deleting")
         self._run(self._delete_project(project.id))
 
     async def _delete_project(self, project_id: str) -> None:
+        deployments = self.store.find(Deployment, project_id=project_id)
+        builds = [self._builds[deployment.id] for deployment in deployments if deployment.id in self._builds]
+        for task in builds:
+            task.cancel()
+        await asyncio.gather(*builds, return_exceptions=True)
         for environment in self.store.find(Environment, project_id=project_id):
             await self._delete_environment(environment.id)
-        for deployment in self.store.find(Deployment, project_id=project_id):
-            if task := self._builds.get(deployment.id):
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        for deployment in deployments:
             await asyncio.to_thread(shutil.rmtree, self._sources / deployment.id, ignore_errors=True)
             self.store.remove(Deployment, deployment.id)
         for domain in self.store.find(Domain, project_id=project_id):
@@ -276,17 +330,39 @@ class Lifecycle:
         for environment in self.store.find(Environment):
             if environment.status == "deleting":
                 self.delete_environment(environment)
-                continue
-            self.route(environment.id)
-            if environment.project_deployment_id:
-                live = self.store.get(Deployment, environment.project_deployment_id)
-                self.promote(environment, live)
             else:
-                self.store.change(Environment, environment.id, status="active")
+                self.route(environment.id)
+                self._take_up(environment)
         for deployment in reversed(self.store.find(Deployment)):
             if deployment.status in UNFINISHED:
                 self.build_logs.write(deployment.id, "prepare", "The platform was restarted; building it again.")
                 self._queue(deployment)
+        await asyncio.to_thread(self._remove_strays, {deployment.id for deployment in self.store.find(Deployment)})
+
+    def _take_up(self, environment: Environment) -> None:
+        """Serve again what was live, with the variables it had, and then what was being promoted."""
+        wanted = self.store.wanted(environment.id)
+        live = environment.project_deployment_id
+        if live is not None:
+            self._begin(environment.id, lambda: self._serve_again(environment, live), status="promoting")
+        if wanted is not None:
+            self.promote(environment, self.store.get(Deployment, wanted))
+        if live is None and wanted is None:
+            self.store.change(Environment, environment.id, status="active")
+
+    async def _serve_again(self, environment: Environment, deployment_id: str) -> None:
+        try:
+            await self._serve(environment, deployment_id, self.store.live_variables(environment.id))
+        except StartFailed as failure:
+            self._say(environment.id, deployment_id, failure)
+            self.store.change(Deployment, deployment_id, status="crashing")
+        self.route(environment.id)
+
+    def _remove_strays(self, known: set[str]) -> None:
+        """Remove what uploads left that a crash kept from becoming a deployment."""
+        for directory in self._sources.iterdir():
+            if directory.name not in known:
+                shutil.rmtree(directory, ignore_errors=True)
 
     async def close(self) -> None:
         """End the work under way and every application."""
@@ -310,10 +386,6 @@ class Lifecycle:
             _log.error("Work in the background failed.", exc_info=error)
 
 
-def _revealed(variables: dict[str, Secret] | None) -> dict[str, str]:
-    return {name: value.reveal() for name, value in (variables or {}).items()}
-
-
 def _build_settings(settings: VcsSettings) -> BuildSettings:
     return BuildSettings(
         runtime=settings.runtime,
@@ -325,5 +397,5 @@ def _build_settings(settings: VcsSettings) -> BuildSettings:
         run_flag=settings.run_flag,
         build_dir=settings.build_dir,
         directory_path=settings.directory_path,
-        build_vars=_revealed(settings.build_vars),
+        build_vars=revealed(settings.build_vars),
     )

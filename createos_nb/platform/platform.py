@@ -2,46 +2,61 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from createos_nb.api.account import User
 from createos_nb.api.api_keys import APIKey
 from createos_nb.api.deployments import Deployment
 from createos_nb.api.environments import Environment
 from createos_nb.api.projects import Project
-from createos_nb.platform.accesslog import AccessLog
+from createos_nb.errors import PlatformError
 from createos_nb.platform.buildlogs import BuildLogs
 from createos_nb.platform.lifecycle import Lifecycle
 from createos_nb.platform.processes import Supervisor
 from createos_nb.platform.routes import Routes
 from createos_nb.platform.runtimelogs import RuntimeLogs
+from createos_nb.platform.service import DATABASE
 from createos_nb.platform.serving import Serving
 from createos_nb.platform.store import Store, digest
+
+if TYPE_CHECKING:
+    from createos_nb.platform.accesslog import AccessLog
 
 KEY_PREFIX = "skp_local_"
 """What keys of an embedded platform begin with, so that nobody takes one for a real one."""
 
 
 class Platform:
-    """Everything that one embedded CreateOS consists of, on one state directory.
+    """Everything that one embedded CreateOS consists of, on one state directory; made in a running loop.
 
     Parameters
     ----------
     state
         Its directory.
+
+    Raises
+    ------
+    PlatformError
+        The state is damaged, incomplete, or not of this version.
     """
 
     def __init__(self, state: Path) -> None:
+        self._key_file = state / "key"
+        self.store = Store(state / DATABASE, fresh=not self._key_file.exists())
         sources = state / "sources"
         sources.mkdir(mode=0o700, exist_ok=True)
-        self.store = Store(state / "platform.sqlite")
-        self.access_log = AccessLog(state / "access.duckdb")
         self.routes = Routes()
         runtime_logs = RuntimeLogs(state / "runtime-logs")
-        owner = self._owner()
+        # Of the path, so that a copied state does not take the original's processes for its own.
+        owner = hashlib.sha256(os.fsencode(state)).hexdigest()[:16]
         supervisor = Supervisor(runtime_logs, owner=owner)
         self.lifecycle = Lifecycle(
             self.store,
@@ -53,19 +68,25 @@ class Platform:
             owner=owner,
         )
         self.gateway_url = ""
-        self._key_file = state / "key"
         self._ensure_user()
+        self._access_log_file = state / "access.duckdb"
+        self._access_log: asyncio.Task[AccessLog] | None = None
 
-    def _owner(self) -> str:
-        """Return the id that marks this state's processes, the same after every restart."""
-        owner = self.store.fact("owner")
-        if owner is None:
-            owner = secrets.token_hex(8)
-            self.store.remember("owner", owner)
-        return owner
+    async def access_log(self) -> AccessLog:
+        """Return the access log, opened at first use: its database engine loads longer than all the rest.
+
+        Raises
+        ------
+        PlatformError
+            The file is damaged, or another process has it open.
+        """
+        if self._access_log is None:
+            self._access_log = asyncio.create_task(asyncio.to_thread(_open_access_log, self._access_log_file))
+        return await asyncio.shield(self._access_log)
 
     def _ensure_user(self) -> None:
-        if self._key_file.exists() and self.store.find(User):
+        """See to it that the key in the key file is of use."""
+        if self._key_file.exists() and self.store.user_of_key(self._key_file.read_text(encoding="utf-8").strip()):
             return
         user = next(iter(self.store.find(User)), None) or self.store.add(
             User, username="local", display_name="You, on this machine"
@@ -78,15 +99,26 @@ class Platform:
             digest=digest(key),
             expired_at=datetime.now(UTC) + timedelta(days=3650),
         )
-        self._key_file.touch(mode=0o600)
-        self._key_file.write_text(key + "\n", encoding="utf-8")
+        # It is there only once its key is in the store, and then whole.
+        temporary = self._key_file.with_suffix(".new")
+        temporary.touch(mode=0o600)
+        temporary.write_text(key + "\n", encoding="utf-8")
+        temporary.replace(self._key_file)
 
     async def close(self) -> None:
         """End the applications, write what is buffered, close the files."""
         await self.lifecycle.close()
         self.lifecycle.runtime_logs.close()
-        self.access_log.close()
+        if self._access_log is not None:
+            with suppress(PlatformError):
+                (await self._access_log).close()
         self.store.close()
+
+
+def _open_access_log(path: Path) -> AccessLog:
+    from createos_nb.platform.accesslog import AccessLog
+
+    return AccessLog(path)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class RuntimeLogs:
     def write_lines(
         self, environment_id: str | None, deployment_id: str, replica: int, lines: Iterable[str]
     ) -> None:
-        """Append lines, as they are; none may hold a line feed.
+        """Append lines in one piece.
 
         Parameters
         ----------
@@ -54,6 +54,8 @@ class RuntimeLogs:
             The environment the process serves, None when it serves none.
         replica
             Number of the process within the deployment, from 0.
+        lines
+            Kept as they are; none may hold a line feed.
         """
         path = self._path(environment_id, deployment_id)
         file = self._file(path)

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -21,6 +22,8 @@ from createos_nb.errors import PlatformError
 from createos_nb.settings import home
 
 _POLL_S = 0.01
+DATABASE = "platform.sqlite"
+"""The file by which a platform's directory is known."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,12 @@ def start(
     directory = _directory(state, ephemeral=ephemeral)
     running = status(directory)
     if running is not None:
-        return running
+        return _with_ports(running, api_port, gateway_port)
     command = [sys.executable, "-m", "createos_nb.platform", "--state", str(directory)]
     command += ["--api-port", str(api_port), "--gateway-port", str(gateway_port)]
     log = directory / "platform.log"
     with log.open("ab") as output:
+        began = output.tell()
         process = subprocess.Popen(
             [*command, "--ephemeral"] if ephemeral else command,
             stdin=subprocess.PIPE if ephemeral else subprocess.DEVNULL,
@@ -104,12 +108,19 @@ def start(
             start_new_session=True,
             cwd=directory,
         )
-    address = _wait_for(process, directory, log, timeout_s)
+    # It may outlive this process; should it end before, nobody else takes note of that.
+    threading.Thread(target=process.wait, daemon=True, name="embedded platform").start()
+    address = _wait_for(process, directory, log, began, timeout_s)
     if ephemeral:
         atexit.register(_end, process, directory if state is None else None)
-    else:
-        # It outlives this process on purpose; without this, Python warns that it does.
-        process.returncode = 0
+    return _with_ports(address, api_port, gateway_port)
+
+
+def _with_ports(address: Address, api_port: int, gateway_port: int) -> Address:
+    """Return the address, or raise when it is not on the ports that were asked for."""
+    for port, url in ((api_port, address.api_url), (gateway_port, address.gateway_url)):
+        if port and not url.endswith(f":{port}"):
+            raise PlatformError(f"The platform runs already, on {url}. Stop it first: createos-nb local down.")
     return address
 
 
@@ -119,27 +130,40 @@ def _directory(state: Path | None, *, ephemeral: bool) -> Path:
     directory = (state if state is not None else default_state()).resolve()
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        strangers = {path.name for path in directory.iterdir()} - {"platform.log", "lock"}
+        if strangers and not (directory / DATABASE).exists() and not (directory / "key").exists():
+            raise PlatformError(
+                f"{directory} holds other files, such as {min(strangers)}. Name an empty directory, or a new one."
+            )
         directory.chmod(0o700)
     except OSError as error:
-        raise PlatformError(f"Cannot use {directory} for the platform's state: {error.strerror}.") from None
+        raise PlatformError(
+            f"Cannot use {directory} for the platform's state: {error.strerror}. Name another directory."
+        ) from None
     return directory
 
 
-def _wait_for(process: subprocess.Popen[bytes], directory: Path, log: Path, timeout_s: float) -> Address:
+def _wait_for(
+    process: subprocess.Popen[bytes], directory: Path, log: Path, began: int, timeout_s: float
+) -> Address:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        address = _read(directory)
-        if address is not None:  # written once it answers
+        ended = process.poll() is not None
+        # Written once it answers. One that a killed platform left has another process in it.
+        address = status(directory) if ended else _read(directory)
+        if address is not None and (ended or address.pid == process.pid):
             return address
-        if process.poll() is not None:
-            if (other := status(directory)) is not None:  # somebody else was quicker
-                return other
-            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        # With the lock in other hands somebody else was quicker, and will answer in a moment.
+        if ended and not _is_locked(directory):
+            with log.open("rb") as file:
+                file.seek(began)
+                lines = file.read().decode(errors="replace").strip().splitlines()
             raise PlatformError(f"The embedded platform did not start: {lines[-1] if lines else 'no reason given'}")
         time.sleep(_POLL_S)
     process.kill()
-    process.wait()
-    raise PlatformError(f"The embedded platform did not answer within {timeout_s:g} s. Its log is {log}.")
+    raise PlatformError(
+        f"The embedded platform did not answer within {timeout_s:g} s. Its log {log} may say why; try again."
+    )
 
 
 def status(state: Path | None = None) -> Address | None:
@@ -151,15 +175,19 @@ def status(state: Path | None = None) -> Address | None:
         Its directory; default in the package's home.
     """
     directory = (state if state is not None else default_state()).resolve()
-    lock = directory / "lock"
-    if not lock.exists():
-        return None
-    with lock.open("rb") as file:
-        try:
+    return _read(directory) if _is_locked(directory) else None
+
+
+def _is_locked(directory: Path) -> bool:
+    """Whether a platform uses the directory, also before it answers and after it has given up its address."""
+    try:
+        with (directory / "lock").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return _read(directory)
-    return None
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _read(directory: Path) -> Address | None:
@@ -194,7 +222,7 @@ def stop(state: Path | None = None, *, timeout_s: float = 20.0) -> bool:
     with suppress(ProcessLookupError):
         os.kill(address.pid, signal.SIGTERM)
     deadline = time.monotonic() + timeout_s
-    while status(state) is not None or _holds_lock(Path(address.state_dir)):
+    while _is_locked(Path(address.state_dir)):
         if time.monotonic() > deadline:
             raise PlatformError(
                 f"The platform (process {address.pid}) did not end within {timeout_s:g} s. End it with: "
@@ -202,18 +230,6 @@ def stop(state: Path | None = None, *, timeout_s: float = 20.0) -> bool:
             )
         time.sleep(_POLL_S)
     return True
-
-
-def _holds_lock(directory: Path) -> bool:
-    """Whether the platform still has its lock: it gives up its address first, and the lock last."""
-    try:
-        with (directory / "lock").open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False
 
 
 def reset(state: Path | None = None) -> None:
@@ -232,8 +248,8 @@ def reset(state: Path | None = None) -> None:
     directory = (state if state is not None else default_state()).resolve()
     if not directory.exists():
         return
-    if not (directory / "lock").exists():
-        raise PlatformError(f"{directory} is not the state of a platform. Nothing was deleted.")
+    if not ((directory / "lock").exists() and ((directory / DATABASE).exists() or (directory / "key").exists())):
+        raise PlatformError(f"{directory} is not the state of a platform. Nothing was deleted; name another.")
     stop(directory)
     shutil.rmtree(directory)
 
@@ -246,6 +262,5 @@ def _end(process: subprocess.Popen[bytes], temporary: Path | None) -> None:
         process.wait(10)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
     if temporary is not None:
         shutil.rmtree(temporary, ignore_errors=True)

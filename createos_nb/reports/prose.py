@@ -13,8 +13,10 @@ from createos_nb.reports.timeline import ENDS
 def summary(evidence: Evidence) -> str:
     """Return the incident in a few sentences: impact, what came before it, what was done, how it is now."""
     hurt = impact(evidence)
-    sentences = [_impact(evidence, hurt), _trigger(evidence, hurt), *_actions(evidence), _now(evidence, hurt)]
-    return " ".join(sentence for sentence in sentences if sentence)
+    before = [_impact(evidence, hurt), _trigger(evidence, hurt)]
+    after = [*_actions(evidence), _now(evidence, hurt)]
+    paragraphs = (" ".join(filter(None, sentences)) for sentences in (before, after))
+    return "\n\n".join(filter(None, paragraphs))
 
 
 def _impact(evidence: Evidence, hurt: Impact) -> str:

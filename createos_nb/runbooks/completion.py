@@ -7,13 +7,17 @@ say ``completed`` (SAFETY.md, findings 4 and 5). Only the last cell writes this 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from nbformat import NotebookNode
 
 from createos_nb.plans import Result
-from createos_nb.reports import Report
+
+if TYPE_CHECKING:
+    # Loading these takes a second, which a kernel that only looks or rolls back need not spend.
+    from nbformat import NotebookNode
+
+    from createos_nb.reports import Report
 
 MEDIA_TYPE = "application/vnd.createos.runbook+json"
 EXECUTION = "CREATEOS_NB_EXECUTION"
@@ -49,10 +53,10 @@ def _told(outcome: Result | Report | pd.DataFrame) -> dict[str, Any]:
         return outcome.to_json()
     # Nothing was changed, so there is no plan and nothing in the journal.
     unchanged = {"state": "done", "run": "", "plan": "", "journal_head": ""}
-    if isinstance(outcome, Report):
-        files = [str(path) for path in outcome.files]
-        return {**unchanged, "files": files, "detail": f"Wrote {', '.join(files)}."}
-    return {**unchanged, "detail": f"{len(outcome)} {'row' if len(outcome) == 1 else 'rows'}."}
+    if isinstance(outcome, pd.DataFrame):
+        return {**unchanged, "detail": f"{len(outcome)} {'row' if len(outcome) == 1 else 'rows'}."}
+    files = [str(path) for path in outcome.files]
+    return {**unchanged, "files": files, "detail": f"Wrote {', '.join(files)}."}
 
 
 def record_in(notebook: NotebookNode) -> dict[str, Any] | None:

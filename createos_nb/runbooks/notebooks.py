@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pandas as pd
 
 import createos_nb
@@ -129,8 +129,9 @@ def _runbooks() -> tuple[Path, ...]:
 
 
 def _title(path: Path) -> str:
-    first = nbformat.read(path, as_version=4).cells[0].source
-    return str(first).splitlines()[0].lstrip("# ")
+    source = json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]
+    # A string, or a list of lines.
+    return "".join(source).splitlines()[0].lstrip("# ")
 
 
 @contextmanager

@@ -12,8 +12,6 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbformat import NotebookNode
-
 from createos_nb import settings
 from createos_nb.errors import RunbookError
 from createos_nb.markup import one_line
@@ -22,6 +20,8 @@ from createos_nb.runbooks.notebooks import Parameter, find
 from createos_nb.runbooks.notebooks import parameters as declared_parameters
 
 if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
     from createos_nb.workspace import Workspace
 
 _TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}

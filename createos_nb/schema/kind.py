@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -182,7 +182,7 @@ class Kind:
                 )
         return frame
 
-    def take(self, frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    def take(self, frame: pd.DataFrame, names: Sequence[str], *, may_miss: Collection[str] = ()) -> pd.DataFrame:
         """Return only the named columns of any frame that has them, in this kind's dtypes.
 
         What metrics and charts start with, so that a frame a person has filtered, joined or read back from
@@ -194,6 +194,8 @@ class Kind:
             Any frame; other columns and the index are ignored.
         names
             Columns of this kind.
+        may_miss
+            Those of them in which a value may be missing.
 
         Raises
         ------
@@ -212,9 +214,10 @@ class Kind:
                 why = "has no column" if name not in headings else "has more than one column"
                 raise FrameError(f"The frame {why} {name!r}, which this needs. See schema.{self.name}.describe().")
             values = frame[name].reset_index(drop=True)
-            taken[name] = (
-                values if _fits(values.dtype, columns[name]) else _series(self.name, columns[name], values)
-            )
+            column = columns[name]
+            taken[name] = values if _fits(values.dtype, column) else _series(self.name, column, values)
+            if name not in may_miss and taken[name].hasnans:
+                raise FrameError(f"Some rows have no {name!r}, which this needs. Leave them out with .dropna().")
         return pd.DataFrame(taken)
 
     def _listed(self) -> str:
@@ -243,6 +246,8 @@ def _series(kind: str, column: Column, values: Sequence[object] | pd.Series) -> 
                 return _times(values)
             case "bool" if any(not isinstance(value, bool | np.bool_) for value in values):
                 raise ValueError("not true or false")
+            case "int64" | "Int64" | "float64" if any(isinstance(value, list | tuple | dict) for value in values):
+                raise ValueError("more than one number")
         # As a list: pandas cuts the fractions off a Series that becomes whole numbers, but refuses a list's.
         return pd.Series(list(values), dtype=column.dtype)
     except (ValueError, TypeError, OverflowError, ArithmeticError) as error:

@@ -213,6 +213,8 @@ def requests_over_time_rows(
 
     Parameters
     ----------
+    project, environment
+        Their unique names.
     window
         What was asked for; an interval that reaches out of it is partial.
     answer

@@ -6,9 +6,14 @@ import asyncio
 import contextlib
 import inspect
 import json
+import logging
+import signal
 import socket
+import sys
 import threading
+import traceback
 import zlib
+from collections.abc import Callable
 
 import pytest
 import uvicorn
@@ -99,9 +104,9 @@ def server(_server):
 
 
 class Cutter:
-    """A server of raw sockets that reads a whole request and answers with these bytes, then cuts."""
+    """A server of raw sockets that reads a whole request, answers with these bytes, and cuts."""
 
-    def __init__(self, answer: bytes) -> None:
+    def __init__(self, answer: bytes | Callable[[], None]) -> None:
         self.requests = 0
         self._answer = answer
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -123,7 +128,11 @@ class Cutter:
                     while left > 0:
                         left -= len(connection.recv(65536))
                     self.requests += 1
-                    connection.sendall(self._answer)
+                    if isinstance(self._answer, bytes):
+                        connection.sendall(self._answer)
+                    else:
+                        self._answer()
+                        connection.recv(1)  # until the client gives up
 
     def close(self) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)
@@ -135,7 +144,7 @@ class Cutter:
 def cutting():
     cutters: list[Cutter] = []
 
-    def make(answer: bytes) -> Cutter:
+    def make(answer) -> Cutter:
         cutters.append(Cutter(answer))
         return cutters[-1]
 
@@ -295,6 +304,39 @@ async def test_a_proxy_of_the_environment_is_not_asked_about_this_machine(call, 
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     assert await call(server.url, "projects", "delete", "p") == "x"
+
+
+@pytest.mark.parametrize("answer", [b"", HEAD, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"], ids=repr)
+async def test_no_key_is_in_the_traceback_with_local_values_or_in_the_debug_log(call, cutting, caplog, answer):
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(errors.CreateOSError) as raised:
+        await call(cutting(answer).url, "deployments", "upload_files", "p", files=FILES, key=Secret(KEY))
+
+    trace = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
+    while trace is not None:
+        assert KEY not in "".join(trace.format(chain=False))
+        trace = trace.__cause__ or trace.__context__
+    assert KEY not in caplog.text
+    assert KEY not in repr([vars(record) for record in caplog.records])
+
+
+def interrupt_main_thread() -> None:
+    """Interrupt it as soon as it waits for an answer."""
+    main = threading.main_thread().ident
+    while "_receive_response_headers" not in {
+        frame.f_code.co_name for frame, _ in traceback.walk_stack(sys._current_frames()[main])
+    }:
+        threading.Event().wait(0.001)
+    signal.pthread_kill(main, signal.SIGINT)
+
+
+def test_an_interrupted_request_shows_no_key_either(cutting):
+    """As when a person stops a cell: no code of ours translates the error."""
+    cutter = cutting(interrupt_main_thread)
+    with Client(cutter.url, api_key=Secret(KEY)) as client, pytest.raises(KeyboardInterrupt) as raised:
+        client.projects.get("p")
+    trace = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
+    assert KEY not in "".join(trace.format())
 
 
 def test_one_client_serves_many_threads(server):

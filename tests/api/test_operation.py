@@ -147,7 +147,7 @@ def test_a_refusal_is_one_sentence_with_the_value_and_the_bound():
     with pytest.raises(InvalidArgument) as raised:
         Environments.update_resources.request("p", "e", cpu=200, memory=500, replicas=4)
     assert str(raised.value) == (
-        "UpdateProjectEnvironmentResources: replicas=4 is refused: Input should be less than or equal to 3."
+        "UpdateProjectEnvironmentResources: replicas=4 is refused: it must be 1 to 3."
     )
 
 

@@ -25,7 +25,6 @@ from createos_nb.api.client import AsyncClient, Client
 from createos_nb.api.environments import EnvironmentSettings
 from createos_nb.api.message import Request
 from createos_nb.api.projects import UploadSettings
-from createos_nb.api.rest import RestDriver
 from createos_nb.api.secret import Secret
 from createos_nb.errors import CreateOSError
 from createos_nb.settings import Settings, resolve
@@ -100,7 +99,7 @@ VIEWS = {
         + repr(EnvironmentSettings(run_envs={"KEY": CANARY}))
     ),
     "settings": lambda s: repr(Settings("https://a", s, "X-Api-Key", "x")) + repr(resolve(api_key=s)),
-    "a request": lambda s: (
+    "a request": lambda _secret: (
         repr(Request("A", "PUT", "/a", "/a", "read", body={"key": CANARY}))
         + repr(Request("A", "PUT", "/a", "/a", "read", file=CANARY.encode(), query={"key": CANARY}))
     ),
@@ -182,20 +181,6 @@ async def test_no_view_of_a_client_shows_it():
     async with AsyncClient("http://127.0.0.1:1", api_key=key) as client:
         shown += [client, vars(client), client.info(), vars(client._driver), vars(client._driver._http)]
     assert not [view for view in shown if "canary" in repr(view) + str(view)]
-
-
-def test_a_call_that_fails_shows_no_key_in_its_traceback_or_at_debug_level(caplog):
-    key = "skp_" + "canary0123456789" * 2
-    caplog.set_level(logging.DEBUG)
-    driver = RestDriver(resolve("http://127.0.0.1:1", api_key=key), sleep=lambda _seconds: None)
-    client = Client("http://127.0.0.1:1", api_key=key)
-    client.projects._driver = driver
-    with pytest.raises(CreateOSError) as raised:
-        client.projects.get("p")
-    trace = "".join(traceback.TracebackException.from_exception(raised.value, capture_locals=True).format())
-    assert "canary" not in trace + caplog.text
-    driver.close()
-    client.close()
 
 
 def test_equal_secrets_are_equal_and_no_text_equals_one(secret):

@@ -62,6 +62,10 @@ def test_lines_without_a_time_are_counted_in_words(read):
     assert none.facts == "shop/production · 5 without a time are not shown"
 
 
+def test_the_log_of_a_deployment_alone_is_named_by_its_project(read):
+    assert read(charts.log_volume(SAMPLE.assign(environment=None))).facts.startswith("shop · ")
+
+
 def test_nothing_to_draw_is_said_in_words(read):
     assert read(charts.log_volume(schema.LOGS.empty())).words == "No log lines."
 

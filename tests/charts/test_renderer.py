@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 import threading
 import zlib
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -54,6 +56,27 @@ def test_the_words_of_any_chart_stay_on_one_line_and_show_what_is_hidden():
     assert charts.createos_renderer(chart.to_dict())[0]["text/plain"] == r"[chart: a\x1b[31m, b\u202e; 2 rows]"
     untitled = alt.Chart(pd.DataFrame({"a": [1]})).mark_point()
     assert charts.createos_renderer(untitled.to_dict())[0]["text/plain"] == "[chart: without a title; 1 rows]"
+
+
+UNDRAWABLE = """
+import sys
+import altair as alt, pandas as pd
+from createos_nb import charts
+
+frame = pd.DataFrame({"a": ["a" + chr(code) for code in (0, 8, 11, 12, 27, 31, 127, 133, 0xFFFE, 0xFFFF)]})
+chart = alt.Chart(frame, title=list(frame["a"])).mark_text().encode(text="a:N", y="a:N")
+assert charts.to_png(chart)
+# A column of that name cannot be drawn, and that is all.
+chart = alt.Chart(frame.rename(columns={"a": "\x1b"})).mark_text().encode(text="\x1b:N")
+bundle, _ = charts.createos_renderer(chart.to_dict())
+print("alive")
+"""
+
+
+def test_no_character_ends_the_process():
+    """vl-convert aborts the process, a user's kernel, on a character that XML forbids."""
+    run = subprocess.run([sys.executable, "-c", UNDRAWABLE], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (0, "alive\n"), run.stderr[-500:]
 
 
 def test_enabling_makes_altair_use_it_and_twice_is_once(chart, renderers):

@@ -21,5 +21,5 @@ def test_a_frame_is_drawn_the_way_that_fits_its_columns(name, heading, read):
 
 
 def test_a_frame_that_has_no_chart_is_refused_with_those_that_have():
-    with pytest.raises(FrameError, match="no chart for these columns.*REQUESTS_OVER_TIME"):
+    with pytest.raises(FrameError, match=r"no chart for these columns.*REQUESTS_OVER_TIME"):
         charts.chart(schema.sample("DEPLOYMENTS"))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -73,7 +75,7 @@ def test_labels_never_overlap_and_none_is_lost(positions):
         spans[label.lane].append((left, left + 6 * len(label.text)))
     for lane in spans.values():
         ordered = sorted(lane)
-        assert all(before[1] < after[0] for before, after in zip(ordered, ordered[1:], strict=False))
+        assert all(before[1] < after[0] for before, after in pairwise(ordered))
     told = sum(int(label.text.split("(")[1][:-1]) if "(" in label.text else 1 for label in placed)
     assert told == len(versions)
 

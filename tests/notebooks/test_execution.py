@@ -1,4 +1,7 @@
-"""The notebooks, run from end to end against the embedded platform, in every way that people run them."""
+"""The notebooks, run from end to end against the embedded platform, in every way that people run them.
+
+The last test rolls the shop back, so the order in the file matters.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +45,10 @@ def test_plain_papermill_runs_a_runbook(shop_id, client, environ, tmp_path):
     before = _state(client, shop_id)
     output = tmp_path / "out.ipynb"
     ran = subprocess.run(
-        [sys.executable, "-m", "papermill", str(runbooks.find("rollback")), str(output)]
-        + ["-p", "environment", "shop/production", "--no-progress-bar"],
+        [
+            *(sys.executable, "-m", "papermill", str(runbooks.find("rollback")), str(output)),
+            *("-p", "environment", "shop/production", "--no-progress-bar"),
+        ],
         env=environ,
         capture_output=True,
         text=True,

@@ -15,7 +15,7 @@ from traitlets import Unicode, link
 from createos_nb.api.client import Client
 from createos_nb.errors import InvalidArgument
 from createos_nb.panels import Panel, PanelModel
-from createos_nb.panels.panel import in_thread
+from createos_nb.panels.model import in_thread
 from createos_nb.plans import Call, Plan
 from createos_nb.workspace import Workspace
 
@@ -305,7 +305,7 @@ def test_a_panel_leaves_a_record_that_reads_without_a_kernel(make):
     for part in (
         "Paint the world",
         "http://127.0.0.1:9",
-        "it costs about 3 requests",
+        "Plan about 3, Reload about 2",
         panel.model.plan.hash,
         "As of",
     ):

@@ -17,7 +17,9 @@ from createos_nb.platform import archives
 
 @pytest.fixture
 def into(tmp_path):
-    return tmp_path / "source"
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    return uploads / "source"
 
 
 def zipped(*entries, compression=zipfile.ZIP_DEFLATED, change=None):
@@ -248,6 +250,14 @@ def test_entries_that_share_their_content_are_refused(into):
 )
 def test_an_ambiguous_or_damaged_archive_is_refused(into, change):
     refusal(archives.unpack_zip, change(zipped(("main.py", b"x" * 100), ("other.py", b"y"))), into)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["stored", "deflated"])
+def test_content_that_does_not_fit_its_checksum_is_refused(into, compression):
+    data = bytearray(zipped(("main.py", b"hello hello hello"), compression=compression))
+    central = data.index(b"PK\x01\x02")
+    data[14:18] = data[central + 16 : central + 20] = b"\x01\x02\x03\x04"
+    assert "'main.py' is damaged" in refusal(archives.unpack_zip, bytes(data), into)
 
 
 def test_data_after_the_end_of_a_compressed_entry_is_refused(into):

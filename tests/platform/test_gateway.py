@@ -375,6 +375,43 @@ async def test_a_path_with_a_host_in_it_does_not_choose_the_target(gateway, appl
     assert application.requests == 1
 
 
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        (b"GET //evil.example/x", "//evil.example/x"),
+        (b"GET /a/../../b/./c", "/a/../../b/./c"),
+        (b"GET /%00%0d%0aX:1", "/%00%0d%0aX:1"),
+        (b"GET /a;b=c@d:e", "/a;b=c@d:e"),
+        (b"PURGE /x", "/x"),
+        (b"OPTIONS *", None),
+        (b"GET /\xff\xfe", None),
+        (b"GET /x?q=\xff", None),
+        (b"CONNECT evil.example:443", None),
+        (b"GET http://user:password@evil.example/x", "/x"),
+    ],
+    ids=[
+        "two slashes",
+        "dots",
+        "encoded",
+        "signs",
+        "method",
+        "asterisk",
+        "bytes",
+        "query bytes",
+        "connect",
+        "userinfo",
+    ],
+)
+async def test_a_target_reaches_the_application_unchanged_or_not_at_all(gateway, application, records, line, path):
+    answer = await raw(gateway, line + f" HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
+    status = int(answer.split(b" ")[1])
+    if status == 200:
+        assert json.loads(answer[answer.index(b"{") : answer.rindex(b"}") + 1])["path"] == path
+    else:
+        assert (status, path, application.requests) == (400, None, 0)
+    assert application.requests <= len(records()) <= 1
+
+
 async def test_replicas_take_turns(client, routes, upstream, records):
     replicas = [Upstream(upstream.host, upstream.port, "env", "dep", number) for number in range(3)]
     routes.replace("env", [HOST], replicas)

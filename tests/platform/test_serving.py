@@ -175,6 +175,33 @@ async def test_of_several_replicas_all_start_or_none(serve, serving, artefact, t
     assert serving._supervisor.processes == ()
 
 
+async def test_a_replica_that_ends_while_another_starts_fails_the_whole(serve, serving, tmp_path):
+    source = f"""
+    import os, pathlib, socket, time
+
+    gone = pathlib.Path({str(tmp_path / "gone")!r})
+    address = ("127.0.0.1", int(os.environ["PORT"]))
+    try:
+        os.mkdir({str(tmp_path / "first")!r})
+    except FileExistsError:
+        while not gone.exists():
+            time.sleep(0.02)
+        server = socket.create_server(address)
+        time.sleep(600)
+    else:
+        server = socket.create_server(address)
+        server.accept()
+        time.sleep(0.5)
+        gone.touch()
+        os._exit(5)
+    """
+    (tmp_path / "main.py").write_text(textwrap.dedent(source))
+    with pytest.raises(StartFailed, match="ended right after"):
+        await serve("v1", replicas=2)
+    assert serving.processes_of("env") == ()
+    assert serving._supervisor.processes == ()
+
+
 async def test_replicas_are_processes_that_take_turns(serve, serving, get):
     await serve("v1", replicas=3)
     pids = {process.pid for process in serving.processes_of("env")}

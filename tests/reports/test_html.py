@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import pytest
 from nbformat import v4
@@ -124,3 +125,40 @@ def test_alignment_survives_the_sanitiser_and_colours_do_not():
 def test_colours_of_terminals_are_taken_out_and_other_controls_are_spelled_out():
     page = _page(v4.new_code_cell("1", outputs=[v4.new_output("stream", text="\x1b[31mred\x1b[0m \x1b]8;;x\x07")]))
     assert ">red \\x1b]8;;x\\x07</pre>" in page
+
+
+def test_a_frames_style_sheet_leaves_no_text_on_the_page():
+    page = _page(_output(**{"text/html": "<style scoped>.dataframe td {}</style><table><td>1</td></table>"}))
+    assert ".dataframe td {}" not in page.split("<body>")[1]
+
+
+def test_a_link_into_the_authors_folders_is_text():
+    page = _page(v4.new_markdown_cell("[next](../runbooks/rollback.ipynb) [docs](https://example.com/a)"))
+    assert "<a>next</a>" in page
+    assert '<a href="https://example.com/a">docs</a>' in page
+
+
+@pytest.mark.browser
+def test_a_browser_opens_a_report_from_disk_and_asks_the_network_for_nothing(evidence, tmp_path, require):
+    chromium = shutil.which("chromium") or require("browser", "Chromium is not installed")
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = tmp_path / "report.html"
+    path.write_text(to_html(to_notebook(evidence), title="INC-42", show_code=False), encoding="utf-8")
+    requests, complaints = [], []
+    with playwright.sync_playwright() as run:
+        browser = run.chromium.launch(
+            executable_path=chromium, args=["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"]
+        )
+        page = browser.new_page(viewport={"width": 900, "height": 1200})
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("console", lambda message: complaints.append(message.text))
+        page.goto(path.as_uri())
+        pictures = page.locator("img").count()
+        wide = [box["width"] for box in (image.bounding_box() for image in page.locator("img").all())]
+        heading = page.locator("h1").inner_text()
+        browser.close()
+    assert heading == "Checkout answers 500"
+    assert pictures == 2
+    assert all(400 < width <= 820 for width in wide), "the pictures are drawn, and fit the page"
+    assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
+    assert complaints == []

@@ -5,39 +5,49 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from createos_nb.api.analytics import AnalyticsOperations as Operations
 from createos_nb.errors import BadRequest
-from createos_nb.platform.accesslog import AccessLog
 from createos_nb.platform.platform import Context
 
+if TYPE_CHECKING:
+    from createos_nb.platform.accesslog import AccessLog
+
+T = TypeVar("T")
+
 DEFAULT_WINDOW_S = 3600
+MAX_SERIES_S = 31 * 24 * 3600
+"""Longest window with a row for each minute: 44,640 rows."""
 
 
-def _handler(question: Callable[[AccessLog, str, int, int], Any]) -> Callable[..., Awaitable[Any]]:
+def _handler(
+    question: Callable[[AccessLog], Callable[[str, int, int], T]], *, longest_s: int | None = None
+) -> Callable[..., Awaitable[T]]:
     async def answer(
         context: Context, *, project_id: str, environment_id: str, start: int | None, end: int | None
-    ) -> Any:
+    ) -> T:
         environment = context.environment(project_id, environment_id)
         # The present second is not over, and what happened in it counts.
         end_s = int(time.time()) + 1 if end is None else end
         start_s = end_s - DEFAULT_WINDOW_S if start is None else start
         if start_s >= end_s:
             raise BadRequest.answer(f"start ({start_s}) must be before end ({end_s}).")
-        return await asyncio.to_thread(question, context.platform.access_log, environment.id, start_s, end_s)
+        if longest_s is not None and end_s - start_s > longest_s:
+            raise BadRequest.answer(f"The window is longer than {longest_s} s. Ask for its parts.")
+        log = await context.platform.access_log()
+        return await asyncio.to_thread(question(log), environment.id, start_s, end_s)
 
     return answer
 
 
-_PREFIX = "GetProjectEnvironmentAnalytics"
-
-HANDLERS = {
-    _PREFIX: _handler(AccessLog.analytics),
-    f"{_PREFIX}OverallRequests": _handler(AccessLog.overall_requests),
-    f"{_PREFIX}RPM": _handler(AccessLog.rpm),
-    f"{_PREFIX}SuccessPercentage": _handler(AccessLog.success_percentage),
-    f"{_PREFIX}RequestsOverTime": _handler(AccessLog.requests_over_time),
-    f"{_PREFIX}TopHitPaths": _handler(AccessLog.top_hit_paths),
-    f"{_PREFIX}TopErrorPaths": _handler(AccessLog.top_error_paths),
-    f"{_PREFIX}RequestDistribution": _handler(AccessLog.request_distribution),
+HANDLERS: dict[str, Callable[..., Awaitable[Any]]] = {
+    Operations.summary.name: _handler(lambda log: log.analytics),
+    Operations.overall_requests.name: _handler(lambda log: log.overall_requests),
+    Operations.rpm.name: _handler(lambda log: log.rpm),
+    Operations.success_percentage.name: _handler(lambda log: log.success_percentage),
+    Operations.requests_over_time.name: _handler(lambda log: log.requests_over_time, longest_s=MAX_SERIES_S),
+    Operations.top_hit_paths.name: _handler(lambda log: log.top_hit_paths),
+    Operations.top_error_paths.name: _handler(lambda log: log.top_error_paths),
+    Operations.request_distribution.name: _handler(lambda log: log.request_distribution),
 }

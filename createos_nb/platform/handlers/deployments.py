@@ -14,6 +14,9 @@ from createos_nb.platform.archives import unpack_files, unpack_zip
 from createos_nb.platform.handlers.paging import page
 from createos_nb.platform.platform import Context
 
+DEFAULT_LOGS_S = 60
+MAX_LOGS_S = 10 * 365 * 24 * 3600
+
 
 async def list_all(context: Context, *, project_id: str, limit: int, offset: int) -> Page:
     """List a project's deployments, newest first."""
@@ -62,7 +65,9 @@ async def build_logs(
 async def logs(context: Context, *, project_id: str, deployment_id: str, since_seconds: int | None) -> str:
     """Return what the processes of a deployment printed, in whichever environment."""
     deployment = context.deployment(project_id, deployment_id)
-    text = context.lifecycle.runtime_logs.read(deployment_id=deployment.id, since_s=since_seconds or 60)
+    text = context.lifecycle.runtime_logs.read(
+        deployment_id=deployment.id, since_s=min(since_seconds or DEFAULT_LOGS_S, MAX_LOGS_S)
+    )
     return text or "Listening for logs..."
 
 
@@ -78,9 +83,13 @@ async def cancel(context: Context, *, project_id: str, deployment_id: str) -> st
 async def delete(context: Context, *, project_id: str, deployment_id: str) -> str:
     """Put a deployment that no environment serves to sleep; what was built is kept."""
     deployment = context.deployment(project_id, deployment_id)
-    live = context.store.find(Environment, project_id=deployment.project_id, project_deployment_id=deployment.id)
-    if live:
-        names = ", ".join(environment.unique_name for environment in live)
+    serving = [
+        environment.unique_name
+        for environment in context.store.find(Environment, project_id=deployment.project_id)
+        if deployment.id in {environment.project_deployment_id, context.store.wanted(environment.id)}
+    ]
+    if serving:
+        names = ", ".join(serving)
         raise Unprocessable.answer(f"Deployment {deployment.version} is live on {names}. Assign another one first.")
     if deployment.status != "deployed":
         raise Unprocessable.answer(f"Deployment {deployment.version} is {deployment.status}, and does not run.")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from createos_nb.api.domains import Domain
-from createos_nb.api.projects import Created
-from createos_nb.errors import Unprocessable
+from createos_nb.api.environments import Environment
+from createos_nb.api.projects import Created, Project
+from createos_nb.errors import Conflict, Unprocessable
 from createos_nb.platform.platform import Context
 
 TARGET = "gateway.localhost"
@@ -18,6 +19,8 @@ async def create(context: Context, *, project_id: str, name: str, environment_id
     project = context.project(project_id)
     if environment_id is not None:
         environment_id = context.environment(project_id, environment_id).id
+    if _is_an_environments(context, name):
+        raise Conflict.answer(f"{name} is the name of an environment. Choose another.")
     domain = context.store.add(
         Domain,
         project_id=project.id,
@@ -76,6 +79,14 @@ async def delete(context: Context, *, project_id: str, domain_id: str) -> str:
     context.store.remove(Domain, domain.id)
     context.lifecycle.route(domain.environment_id)
     return "Domain deleted"
+
+
+def _is_an_environments(context: Context, name: str) -> bool:
+    """Whether an environment, of whoever, answers to a name by itself; a domain must not take its requests."""
+    environment, _, rest = name.partition(".")
+    project, _, top = rest.rpartition(".")
+    owners = context.store.find(Project, unique_name=project, deleted_at=None) if top.lower() == "localhost" else []
+    return any(context.store.find(Environment, project_id=owner.id, unique_name=environment) for owner in owners)
 
 
 def _domain(context: Context, project_id: str, domain_id: str) -> Domain:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from createos_nb.api.deployments import Deployment
+from createos_nb.api.domains import Domain
 from createos_nb.api.environments import Environment, EnvironmentExtra, EnvironmentSettings, Resources
 from createos_nb.api.projects import Availability, Created
 from createos_nb.api.secret import Secret
 from createos_nb.errors import BadRequest, Conflict, Unprocessable
+from createos_nb.platform.handlers.deployments import DEFAULT_LOGS_S, MAX_LOGS_S
 from createos_nb.platform.platform import Context
+from createos_nb.platform.variables import checked
 
 MAX_ENVIRONMENTS = 20
 
@@ -28,6 +31,12 @@ async def create(
     project = context.project(project_id)
     if (branch is not None) != (project.type == "vcs"):
         raise BadRequest.answer("An environment of a vcs project follows a branch; of the other types, none.")
+    if project.status != "active":
+        raise Unprocessable.answer(f"The project is {project.status}.")
+    checked(settings.run_envs)
+    host = f"{unique_name}.{project.unique_name}.localhost"
+    if context.store.find(Domain, name=host):
+        raise Conflict.answer(f"The name {host} is a domain already. Choose another name.")
     if len(context.store.find(Environment, project_id=project.id)) >= MAX_ENVIRONMENTS:
         raise Conflict.answer(f"The project has {MAX_ENVIRONMENTS} environments, the most there can be.")
     environment = context.store.add(
@@ -81,6 +90,8 @@ async def update(
 ) -> str:
     """Replace names, description, branch and auto-promotion."""
     environment = context.environment(project_id, environment_id)
+    if branch is not None and context.project(project_id).type != "vcs":
+        raise BadRequest.answer("Only an environment of a vcs project follows a branch.")
     changes = {"branch": branch, "is_auto_promote_enabled": is_auto_promote_enabled}
     context.store.change(
         Environment,
@@ -102,7 +113,8 @@ async def assign_deployment(context: Context, *, project_id: str, environment_id
     """Begin to put a deployment live."""
     environment = context.environment(project_id, environment_id)
     deployment = context.deployment(project_id, deployment_id)
-    if deployment.status not in {"deployed", "sleeping"}:
+    # One that ended by itself may run with the variables or the memory that the environment has now.
+    if deployment.status not in {"deployed", "sleeping", "crashing"}:
         raise Unprocessable.answer(
             f"Deployment {deployment.version} is {deployment.status}; only a deployed or sleeping one can serve."
         )
@@ -118,9 +130,7 @@ async def update_resources(
     environment = context.environment(project_id, environment_id)
     _refuse_if_deleting(environment)
     resources = Resources(cpu=cpu, memory=memory, replicas=replicas)
-    with context.store.transaction():
-        context.store.change(Environment, environment.id, resources_json=resources)
-        context.lifecycle.resize(environment)
+    context.lifecycle.resize(environment, resources)
     return "Environment is being resized"
 
 
@@ -131,6 +141,7 @@ async def update_variables(
     environment = context.environment(project_id, environment_id)
     if port is not None and context.project(project_id).type != "image":
         raise BadRequest.answer("port can be changed here only for a project of type image.")
+    checked(run_envs)
     settings = EnvironmentSettings(run_envs=run_envs)
     context.store.change(Environment, environment.id, settings_json=settings)
     return "Environment variables updated"
@@ -139,7 +150,9 @@ async def update_variables(
 async def logs(context: Context, *, project_id: str, environment_id: str, since_seconds: int | None) -> str:
     """Return what the processes of an environment printed."""
     environment = context.environment(project_id, environment_id)
-    text = context.lifecycle.runtime_logs.read(environment_id=environment.id, since_s=since_seconds or 60)
+    text = context.lifecycle.runtime_logs.read(
+        environment_id=environment.id, since_s=min(since_seconds or DEFAULT_LOGS_S, MAX_LOGS_S)
+    )
     return text or "Listening for logs..."
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 
 from createos_nb.api.listing import Page
 from createos_nb.api.projects import (
@@ -19,8 +20,11 @@ from createos_nb.api.secret import Secret
 from createos_nb.errors import BadRequest, Forbidden
 from createos_nb.platform.handlers.paging import page
 from createos_nb.platform.platform import Context
+from createos_nb.platform.variables import checked
 
 MAX_PROJECTS = 200
+PYTHONS = tuple((3, minor) for minor in range(11, 16))
+"""Versions that are looked for on this machine."""
 
 
 async def create(
@@ -40,6 +44,7 @@ async def create(
         raise BadRequest.answer("A project of type vcs has a source, and the other types have none.")
     if type == "image" and settings.port is None:
         raise BadRequest.answer("settings.port is required for a project of type image.")
+    _refuse_unstartable(settings)
     if len(context.store.find(Project, user_id=context.user_id, deleted_at=None)) >= MAX_PROJECTS:
         raise Forbidden.answer(f"You have {MAX_PROJECTS} projects, which is the quota. Delete one first.")
     project = context.store.add(
@@ -118,6 +123,7 @@ async def update_settings(
     }
     changes = {name: value for name, value in given.items() if value is not None}
     settings = (project.settings or VcsSettings()).model_copy(update=changes)
+    _refuse_unstartable(settings)
     context.store.change(Project, project.id, settings_json=settings)
     return "Project settings updated"
 
@@ -130,9 +136,21 @@ async def delete(context: Context, *, project_id: str) -> str:
 
 async def supported_types(_context: Context) -> SupportedTypes:
     """Return the runtimes that this machine has what it takes for."""
-    runtimes = ["python:3.11", "python:3.12"] if shutil.which("python3") else []
-    runtimes += ["node:18", "node:20", "node:22"] if shutil.which("npm") else []
+    own = sys.version_info[:2]
+    minors = [version for version in PYTHONS if version == own or shutil.which("python{}.{}".format(*version))]
+    runtimes = ["python:{}.{}".format(*version) for version in minors]
+    runtimes += ["node"] if shutil.which("node") else []
     return SupportedTypes(runtimes=(*runtimes, "static"), frameworks=())
+
+
+def _refuse_unstartable(settings: UploadSettings | VcsSettings | ImageSettings) -> None:
+    """Refuse settings that no program could be started with."""
+    checked(settings.run_envs)
+    if isinstance(settings, ImageSettings):
+        return
+    checked(settings.build_vars)
+    if any("\0" in text for _, text in settings if isinstance(text, str)):
+        raise BadRequest.answer("The settings have a NUL character, which no command or path can hold.")
 
 
 HANDLERS = {

@@ -133,8 +133,8 @@ class Shop(BaseHTTPRequestHandler):
         except Exception:  # noqa: BLE001 - whatever went wrong, the visitor gets an answer and the log the trace
             status, answer = HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "Something went wrong."}
             trace = traceback.format_exc()
-        self.answer(status, answer)
         self.log(status, (time.perf_counter() - began) * 1000, parts.path, trace)
+        self.answer(status, answer)
 
     def route(self, routes: Routes, path: str) -> dict:
         """Call what answers a path."""
@@ -170,7 +170,9 @@ class Shop(BaseHTTPRequestHandler):
         }
         if trace is not None:
             entry["trace"] = trace
-        print(json.dumps(entry), flush=True)
+        # In one piece: print writes the end of the line by itself, and another thread may come between.
+        sys.stdout.write(json.dumps(entry) + "\n")
+        sys.stdout.flush()
 
     def log_request(self, *_: object) -> None:
         """Leave logging to `log`."""

@@ -1,0 +1,78 @@
+"""Complaint: what is wrong with an argument, in one sentence that names the field, the value and the range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic.alias_generators import to_camel
+
+from createos_nb.markup import one_line
+
+_CONFIDENTIAL = ("env", "vars", "secret", "key", "content")
+
+
+def complaint(operation: str, arguments: type[BaseModel], error: ValidationError) -> str:
+    """Return one sentence about the first thing that is wrong.
+
+    Parameters
+    ----------
+    operation
+        Whose arguments they are.
+    arguments
+        The model that refused them.
+    error
+        What it said.
+    """
+    first = error.errors(include_url=False)[0]
+    # A union puts the name of the model it tried into the place; a person typed only the fields.
+    place = [str(part) for part in first["loc"] if not str(part)[:1].isupper()]
+    field = ".".join(place) or "arguments"
+    if first["type"] == "missing":
+        return f"{operation}: {field} is required."
+    shown = "" if any(word in field.lower() for word in _CONFIDENTIAL) else _shown(first.get("input"))
+    allowed = _allowed(arguments.model_json_schema(), place) or first["msg"].removeprefix("Value error, ")
+    return one_line(f"{operation}: {field}{shown} is refused: {allowed}.", limit=400)
+
+
+def _shown(value: object) -> str:
+    return f"={value!r}" if isinstance(value, str | int | float) and len(str(value)) <= 80 else ""
+
+
+def _allowed(schema: Mapping[str, Any], place: Sequence[str]) -> str:
+    """Return what a field may be, empty when its bounds say nothing."""
+    found = [schema]
+    for part in place:
+        found = [each for one in found for each in _members(one, schema, part)]
+    for bounds in (each for one in found for each in _variants(one, schema)):
+        if "minimum" in bounds and "maximum" in bounds:
+            return f"it must be {bounds['minimum']} to {bounds['maximum']}"
+        if "minItems" in bounds and "maxItems" in bounds:
+            return f"there must be {bounds['minItems']} to {bounds['maxItems']} of them"
+        if "minLength" in bounds and "maxLength" in bounds:
+            length = f"{bounds['minLength']} to {bounds['maxLength']}"
+            if "pattern" not in bounds:
+                return f"it must have {length} characters"
+            return f"it must be {length} characters, {bounds.get('description') or bounds['pattern']}"
+    return ""
+
+
+def _members(schema: Mapping[str, Any], root: Mapping[str, Any], part: str) -> Iterator[Mapping[str, Any]]:
+    for variant in _variants(schema, root):
+        properties = variant.get("properties", {})
+        if found := properties.get(part) or properties.get(to_camel(part)):
+            yield found
+        elif part.isdecimal() and "items" in variant:
+            yield variant["items"]
+
+
+def _variants(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Return a schema, or what it refers to or chooses among."""
+    if "$ref" in schema:
+        yield from _variants(root["$defs"][schema["$ref"].rpartition("/")[2]], root)
+    elif "anyOf" in schema:
+        for variant in schema["anyOf"]:
+            yield from _variants(variant, root)
+    else:
+        yield schema

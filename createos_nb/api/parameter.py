@@ -1,0 +1,74 @@
+"""Parameter: where an argument of an operation travels, and how it is spelled there."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic.alias_generators import to_camel
+
+from createos_nb.api.path import names
+
+Place = Literal["path", "query", "body", "file", "local"]
+"""``"local"`` are the two of paging, which become limits and offsets of several requests."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """Mark of an argument that travels in the query; ``name`` where the wire spells it differently."""
+
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Multipart:
+    """Mark of the one argument that travels as a multipart form field."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a declaration, with its place on the wire and its name there."""
+
+    name: str
+    place: Place
+    wire: str
+    annotation: Any
+    default: Any
+
+
+def placed(parameter: inspect.Parameter, *, method: str, path: str, paged: bool) -> Parameter:
+    """Return where a declared parameter travels; see `createos_nb.api.operation` for the rule.
+
+    Parameters
+    ----------
+    parameter
+        The parameter, its annotation evaluated.
+    method, path, paged
+        Of the operation.
+    """
+    found = _marks(parameter.annotation)
+    query = next((mark for mark in found if isinstance(mark, Query)), None)
+    file = next((mark for mark in found if isinstance(mark, Multipart)), None)
+    name = parameter.name
+    place: Place
+    if name in names(path):
+        place, wire = "path", name
+    elif paged and name in {"page_size", "max_rows"}:
+        place, wire = "local", name
+    elif file is not None:
+        place, wire = "file", file.name
+    elif query is not None or method in {"GET", "DELETE"}:
+        place, wire = "query", (query.name if query and query.name else name)
+    else:
+        place, wire = "body", to_camel(name)
+    return Parameter(name, place, wire, parameter.annotation, parameter.default)
+
+
+def _marks(annotation: Any) -> tuple[Any, ...]:
+    """Return an annotation's marks, also where it is one side of ``… | None``."""
+    if get_origin(annotation) is Annotated:
+        return get_args(annotation)[1:]
+    return tuple(mark for side in get_args(annotation) for mark in _marks(side))

@@ -1,0 +1,175 @@
+"""Fixtures for the platform's server: plain HTTP, a platform of a test's own, a site that tells about itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from createos_nb.api.client import Client
+from createos_nb.api.deployments import SourceFile
+from createos_nb.api.environments import EnvironmentSettings, Resources
+from createos_nb.api.projects import UploadSettings
+from createos_nb.endpoints import reach
+from createos_nb.platform import service
+
+ECHO = """
+import http.server, json, os, sys
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        told = {"pid": os.getpid(), "version": VERSION, "variables": dict(os.environ)}
+        content = json.dumps(told).encode()
+        self.send_response(int(self.path.rpartition("/")[2]) if self.path.startswith("/status/") else 200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *values):
+        pass
+
+if os.environ.get("REFUSES_TO_START"):
+    sys.exit("It refuses to start.")
+print("It listens.", flush=True)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Echo).serve_forever()
+"""
+
+
+def echo(version: int = 1, before: str = "") -> dict[str, str]:
+    """An application that answers its pid, version and variables; ``before`` runs when it starts."""
+    return {"main.py": f"VERSION = {version}\n{before}\n{ECHO}"}
+
+
+def eventually(what: Callable[[], Any], *, within_s: float = 20.0) -> Any:
+    """Return the first true value of ``what``; fail when there is none in time."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if value := what():
+            return value
+        time.sleep(0.02)
+    pytest.fail(f"It did not come true within {within_s:g} s.")
+
+
+def visit(endpoint: str, path: str = "/") -> httpx.Response:
+    """Ask an application through the gateway."""
+    url, headers = reach(endpoint + path)
+    return httpx.get(url, headers=headers, trust_env=False, timeout=20)
+
+
+@dataclass
+class Site:
+    """A project with one environment, on any platform."""
+
+    client: Client
+    project_id: str
+    environment_id: str
+
+    @property
+    def environment(self) -> Any:
+        return self.client.environments.get(self.project_id, self.environment_id)
+
+    @property
+    def target(self) -> tuple[str, str]:
+        return self.project_id, self.environment_id
+
+    def begin(self, files: dict[str, str]) -> str:
+        """Upload files and return the deployment's id."""
+        sources = [SourceFile(path=path, content=text) for path, text in files.items()]
+        return self.client.deployments.upload_files(self.project_id, files=sources).id
+
+    def deploy(self, files: dict[str, str]) -> Any:
+        """Upload files and return the deployment once its build has ended."""
+        return self.client.deployments.wait(self.project_id, self.begin(files), timeout_s=60)
+
+    def live(self, deployment_id: str | None = None) -> Any:
+        """Return the environment once it is at rest."""
+        return self.client.environments.wait(*self.target, deployment_id=deployment_id, timeout_s=60)
+
+    def visit(self, path: str = "/") -> httpx.Response:
+        return visit(self.environment.extra.endpoint, path)
+
+    def log(self, deployment_id: str) -> str:
+        lines = self.client.deployments.build_logs(self.project_id, deployment_id)
+        return "\n".join(line.log for line in lines)
+
+
+def make_site(client: Client, name: str, *, auto_promote: bool = True, **settings: Any) -> Site:
+    """Create a project for `echo` with the environment ``production``."""
+    project_id = client.projects.create(
+        unique_name=name,
+        display_name="Site",
+        type="upload",
+        settings=UploadSettings(**{"runtime": "python", "run_command": "python main.py", **settings}),
+    ).id
+    environment_id = client.environments.create(
+        project_id,
+        unique_name="production",
+        display_name="Production",
+        description="The site",
+        resources=Resources(cpu=200, memory=500, replicas=1),
+        settings=EnvironmentSettings(),
+        is_auto_promote_enabled=auto_promote,
+    ).id
+    return Site(client, project_id, environment_id)
+
+
+@pytest.fixture
+def site(client, request):
+    """A project of the test's own on the shared platform; deleted afterwards."""
+    made = make_site(client, f"site-{abs(hash(request.node.nodeid)) % 10**12}")
+    yield made
+    client.projects.delete(made.project_id)
+
+
+@pytest.fixture
+def http(platform):
+    """Plain HTTP to the API, with the key."""
+    headers = {"X-Api-Key": platform.api_key().reveal()}
+    with httpx.Client(base_url=platform.api_url, headers=headers, trust_env=False, timeout=20) as http:
+        yield http
+
+
+@dataclass
+class Own:
+    """A platform that a test may stop, kill and start again."""
+
+    state: Path
+    clients: list[Client] = field(default_factory=list)
+    address: service.Address = field(init=False)
+
+    def start(self) -> Client:
+        """Start it, or attach, and return a client."""
+        self.address = service.start(self.state)
+        self.clients.append(Client(self.address.api_url, api_key=self.address.api_key()))
+        return self.clients[-1]
+
+    def kill(self) -> list[psutil.Process]:
+        """Kill it, as a crash would, and return the processes it had."""
+        platform = psutil.Process(self.address.pid)
+        children = platform.children(recursive=True)
+        os.kill(self.address.pid, signal.SIGKILL)
+        platform.wait(10)
+        return children
+
+    def again(self, site: Site) -> Site:
+        """Start it again and return what the site is on it."""
+        return Site(self.start(), site.project_id, site.environment_id)
+
+
+@pytest.fixture
+def own(tmp_path):
+    platform = Own(tmp_path / "state")
+    yield platform
+    for client in platform.clients:
+        client.close()
+    service.stop(platform.state)

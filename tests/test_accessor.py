@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import inspect
+
+import pandas as pd
+import pytest
+
+import createos_nb.accessor
+from createos_nb import charts, metrics, schema
+from createos_nb.accessor import CreateOSAccessor
+from createos_nb.errors import CreateOSError, FrameError
+from createos_nb.metrics.traffic import NEEDED
+
+METHODS = {name: getattr(metrics, name) for name in NEEDED} | {"chart": charts.chart}
+EVERY_METHOD = pytest.mark.parametrize(("name", "function"), METHODS.items(), ids=METHODS)
+
+
+def sample(name="REQUESTS_OVER_TIME"):
+    return schema.sample(name)
+
+
+@EVERY_METHOD
+def test_a_method_has_the_signature_of_its_function_but_for_the_frame(name, function):
+    method = inspect.signature(getattr(CreateOSAccessor, name))
+    _, *parameters = inspect.signature(function).parameters.values()
+    _, *own = method.parameters.values()
+    assert own == parameters
+    assert method.return_annotation == inspect.signature(function).return_annotation
+
+
+@EVERY_METHOD
+def test_a_method_begins_its_help_as_its_function_does(name, function):
+    first_line = inspect.getdoc(function).splitlines()[0]
+    assert inspect.getdoc(getattr(CreateOSAccessor, name)).splitlines()[0] == first_line
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_method_says_what_its_function_says(name):
+    pd.testing.assert_frame_equal(getattr(sample().createos, name)(), getattr(metrics, name)(sample()))
+
+
+def test_the_chart_takes_deployments_as_its_function_does():
+    drawn = sample().createos.chart(deployments=sample("DEPLOYMENTS"))
+    assert drawn.to_dict() == charts.chart(sample(), sample("DEPLOYMENTS")).to_dict()
+
+
+@pytest.mark.parametrize(
+    ("frame", "offered"),
+    [
+        (sample(), ["error_rate", "rpm", "success_share", "summary", "chart"]),
+        (sample().drop(columns="interval_s"), ["error_rate", "success_share"]),
+        (sample("LOGS"), ["chart"]),
+        (sample("TOP_HIT_PATHS"), ["chart"]),
+    ],
+    ids=["over time", "without a column", "logs", "paths"],
+)
+def test_only_what_the_columns_allow_is_offered(frame, offered):
+    assert sorted(offered) == dir(frame.createos)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        sample("DEPLOYMENTS"),
+        pd.DataFrame(),
+        pd.DataFrame({"requests": [1]}),
+        pd.concat({"a": sample()}, axis=1),
+        sample().T,
+    ],
+    ids=["deployments", "nothing", "strange", "MultiIndex", "turned"],
+)
+def test_a_frame_without_the_columns_has_no_accessor(frame):
+    assert not hasattr(frame, "createos")
+    assert "createos" not in dir(frame)
+    with pytest.raises(AttributeError, match=r"createos_nb\.schema"):
+        _ = frame.createos
+
+
+def test_a_method_that_is_not_offered_names_the_column_it_lacks():
+    with pytest.raises(FrameError, match="no column 'interval_s'"):
+        sample().drop(columns="interval_s").createos.rpm()
+
+
+def as_it_comes(frame):
+    """The ways in which a person's frame differs from a fresh one."""
+    yield "empty", frame.head(0)
+    yield "one row", frame.head(1)
+    yield "sorted", frame.iloc[::-1]
+    yield "index", frame.set_index(frame.columns[-1], drop=False)
+    yield "MultiIndex", frame.set_index([frame.columns[0], frame.columns[1]], drop=False)
+    yield "Arrow", frame.convert_dtypes(dtype_backend="pyarrow")
+    yield "objects", frame.astype(object)
+    yield "categories", frame.astype(dict.fromkeys(frame.columns[:2], "category"))
+    yield "duplicates", pd.concat([frame, frame])
+    yield "a column twice", pd.concat([frame, frame.iloc[:, :3]], axis=1)
+    for name in frame.columns:
+        yield f"without {name}", frame.drop(columns=name)
+        yield f"{name} missing", frame.assign(**{name: None})
+        yield f"{name} is text", frame.assign(**{name: "x"})
+        yield f"{name} is a number", frame.assign(**{name: 1.5})
+        yield f"{name} is huge", frame.assign(**{name: 2**80})
+        yield f"{name} is a list", frame.assign(**{name: [[1]] * len(frame)})
+        if isinstance(frame[name].dtype, pd.DatetimeTZDtype):
+            yield f"{name} naive", frame.assign(**{name: frame[name].dt.tz_localize(None)})
+            yield f"{name} elsewhere", frame.assign(**{name: frame[name].dt.tz_convert("Asia/Kolkata")})
+            mixed = [at.tz_convert("Asia/Tokyo" if row % 2 else "UTC") for row, at in enumerate(frame[name])]
+            yield f"{name} mixed", frame.assign(**{name: pd.Series(mixed, dtype=object)})
+
+
+def refusal(function, frame):
+    try:
+        function(frame)
+    except CreateOSError as refused:
+        return refused
+    return None
+
+
+AWKWARD = [
+    pytest.param(kind, frame, id=f"{kind}: {what}")
+    for kind in ("REQUESTS_OVER_TIME", "LOGS", "TOP_HIT_PATHS", "TOP_ERROR_PATHS", "REQUEST_DISTRIBUTION")
+    for what, frame in as_it_comes(schema.sample(kind))
+]
+
+
+@pytest.mark.parametrize(("kind", "frame"), AWKWARD)
+def test_any_frame_gives_a_result_or_one_line_that_names_a_column(kind, frame):
+    functions = [*METHODS.values()] if kind == "REQUESTS_OVER_TIME" else [charts.chart]
+    for function in functions:
+        refused = refusal(function, frame)
+        if refused is not None:
+            assert isinstance(refused, FrameError)
+            assert "\n" not in str(refused)
+            named = [name for name in schema.KINDS[kind].names if f"'{name}'" in str(refused)]
+            assert named or "no chart for these columns" in str(refused)
+
+
+def test_importing_it_puts_it_on_frames():
+    assert pd.DataFrame.createos is createos_nb.accessor.CreateOSAccessor
