@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -189,15 +189,19 @@ def run(name: str, pairs: tuple[str, ...], output: Path | None) -> int:
     """Run a runbook on the platform that the environment names; a dry run unless dry_run=false."""
     from createos_nb import runbooks
 
-    done = runbooks.run(name, output=output, **dict(_pair(pair) for pair in pairs))
+    types = {row.parameter: row.type for row in runbooks.describe(name).itertuples()}
+    done = runbooks.run(name, output=output, **dict(_pair(pair, types) for pair in pairs))
     click.echo(f"{done.name}: {done.state}. {done.outcome.get('detail', '')}\n{done.output}")
     return EXIT_CODES.get(done.state, 1)
 
 
-def _pair(text: str) -> tuple[str, Any]:
+def _pair(text: str, types: Mapping[str, str]) -> tuple[str, Any]:
+    """Read KEY=VALUE; a value of a parameter that is a text stays as it is, a plan's hash of digits say."""
     name, equals, value = text.partition("=")
     if not equals:
         raise errors.InvalidArgument(f"{text!r} is not KEY=VALUE. Write it like -p environment=shop/production.")
+    if types.get(name) == "str":
+        return name, value
     try:
         return name, json.loads(value)
     except ValueError:

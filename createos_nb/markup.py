@@ -85,8 +85,13 @@ def table(
     note
         Small line below it.
     """
-    head = Markup("").join(Markup('<th style="{}">{}</th>').format(_HEAD, escape(name)) for name in columns)
-    body = Markup("\n").join(Markup("<tr>{}</tr>").format(_cells(row)) for row in rows)
+    held = [tuple(row) for row in rows]
+    numeric = [bool(held) and all(_is_number(row[index]) for row in held) for index in range(len(columns))]
+    head = Markup("").join(
+        Markup('<th style="{}">{}</th>').format(f"{_HEAD};text-align:right" if right else _HEAD, escape(name))
+        for name, right in zip(columns, numeric, strict=True)
+    )
+    body = Markup("\n").join(Markup("<tr>{}</tr>").format(_cells(row)) for row in held)
     title = (
         Markup('<caption style="text-align:left;font-weight:600;padding:4px 10px">{}</caption>').format(
             escape(caption)
@@ -111,8 +116,12 @@ def _cells(row: Sequence[object]) -> Markup:
     )
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _cell_style(value: object) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if _is_number(value):
         return f"{_CELL};text-align:right;font-variant-numeric:tabular-nums"
     # A long word must not push the table off its page; a short one is not to be cut in two.
     is_long = max(map(len, str(value).split()), default=0) > _LONG_WORD

@@ -122,7 +122,7 @@ def test_a_full_disk_stops_the_change(tmp_path):
     )
     result = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=os.environ["CREATEOS_NB_HOME"],
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,

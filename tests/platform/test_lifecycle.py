@@ -18,8 +18,15 @@ subprocess.Popen(["sleep", "600"], start_new_session=True)
 
 
 def gone(processes):
-    """Whether none of the processes runs any more."""
-    return not psutil.wait_procs(processes, timeout=0)[1]
+    """Whether none of the processes runs any more; a zombie only waits to be noticed."""
+    return not any(process.is_running() and status_of(process) != psutil.STATUS_ZOMBIE for process in processes)
+
+
+def status_of(process):
+    try:
+        return process.status()
+    except psutil.NoSuchProcess:
+        return psutil.STATUS_ZOMBIE
 
 
 # --- kill -9 ----------------------------------------------------------------------------------------------------
@@ -112,7 +119,7 @@ def test_a_stopped_platform_takes_its_applications_with_it(own):
     children = psutil.Process(own.address.pid).children(recursive=True)
     assert children
     service.stop(own.state)
-    assert gone(children)
+    eventually(lambda: gone(children))
 
 
 # --- failures ---------------------------------------------------------------------------------------------------
