@@ -189,7 +189,8 @@ def run(name: str, pairs: tuple[str, ...], output: Path | None) -> int:
     """Run a runbook on the platform that the environment names; a dry run unless dry_run=false."""
     from createos_nb import runbooks
 
-    types = {row.parameter: row.type for row in runbooks.describe(name).itertuples()}
+    declared = runbooks.describe(name)
+    types = dict(zip(declared["parameter"], declared["type"], strict=True))
     done = runbooks.run(name, output=output, **dict(_pair(pair, types) for pair in pairs))
     click.echo(f"{done.name}: {done.state}. {done.outcome.get('detail', '')}\n{done.output}")
     return EXIT_CODES.get(done.state, 1)

@@ -134,7 +134,7 @@ def test_markdown_shows_the_text_and_nothing_else(text):
 
 def test_numbers_are_set_to_the_right_and_truth_is_not_a_number():
     page = markup.table(["a", "b", "c"], [[1, 2.5, True]])
-    assert page.count("text-align:right") == 2
+    assert page.count("text-align:right") == 4  # two cells and their headings
 
 
 def test_a_cell_that_is_markup_is_trusted():

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 
+import httpx
 import pytest
 
 from createos_nb.api.client import Client
 from createos_nb.api.message import Exchange, Request
+from createos_nb.api.operation import OPERATIONS
+from createos_nb.endpoints import reach
 
 
 class Wire:
@@ -43,8 +48,6 @@ class Wire:
     @property
     def changes(self) -> list[str]:
         """The operations sent so far that are not reads."""
-        from createos_nb.api.operation import OPERATIONS
-
         return [name for name in self.sent if OPERATIONS[name].safety != "read"]
 
 
@@ -57,3 +60,40 @@ def wired(platform):
             if hasattr(noun, "_driver"):
                 noun._driver = wire
         yield client, wire
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def visit(shop, paths, *, environment="production"):
+    """Ask for each path through the gateway, and return the statuses."""
+    address, headers = reach(shop.environment(environment).extra.endpoint)
+    with httpx.Client(base_url=address, headers=headers, trust_env=False) as visitor:
+        return [visitor.get(path).status_code for path in paths]
+
+
+@pytest.fixture(name="visit")
+def visit_fixture():
+    return visit
+
+
+@pytest.fixture
+def on_wire(wired, shop):
+    """The shop seen through a client whose wire can be watched."""
+    client, wire = wired
+    return replace(shop, client=client), wire
