@@ -9,9 +9,9 @@ from createos_nb.api.client import Client
 from createos_nb.api.deployments import Deployment
 from createos_nb.errors import InvalidArgument
 from createos_nb.markup import one_line
+from createos_nb.plans.candidates import SERVING
 from createos_nb.plans.facts import live_facts, version_of
 from createos_nb.plans.plan import Call, Plan
-from createos_nb.plans.rollback import SERVING
 from createos_nb.plans.run import Run
 
 

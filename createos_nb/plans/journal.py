@@ -92,6 +92,28 @@ class Journal:
             if record.get("platform") == platform
         ]
 
+    def rolled_back(self, *, platform: str, environment_id: str) -> set[str]:
+        """Return the ids of deployments that a rollback has replaced on an environment, from this machine.
+
+        Parameters
+        ----------
+        platform
+            URL of its API.
+        environment_id
+            The environment.
+        """
+        left: dict[str, str] = {}
+        done: set[str] = set()
+        for record in self.records():
+            same = record.get("platform") == platform and record.get("environment_id") == environment_id
+            if same and record.get("kind") == "rollback":
+                run = str(record.get("run"))
+                if record.get("event") == "begin":
+                    left[run] = str(record.get("before", {}).get("live_id", ""))
+                elif record.get("event") == "end" and record.get("state") == "done":
+                    done.add(run)
+        return {deployment_id for run, deployment_id in left.items() if run in done}
+
     def tampered(self) -> int | None:
         """Return the index of the first record that does not follow from the one before, None when all do."""
         previous = GENESIS

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import ClassVar
@@ -21,25 +21,15 @@ from createos_nb.api.environments import Environment
 from createos_nb.errors import CreateOSError, InvalidArgument, OutcomeUnknown, TimedOut
 from createos_nb.markup import one_line, table
 from createos_nb.metrics.comparison import Comparison, Counts, compare_error_rates, counts
+from createos_nb.plans.candidates import Candidate, candidates, choose
 from createos_nb.plans.facts import live_facts, newest_version
+from createos_nb.plans.journal import Journal
 from createos_nb.plans.plan import Call, Plan
 from createos_nb.plans.result import Result
 from createos_nb.plans.run import Run
 
-SERVING = frozenset({"deployed", "sleeping"})
-"""States in which a deployment has been built and can serve."""
-
 MAX_BASELINE = timedelta(minutes=5)
 _NOT_WRITABLE = re.compile(r"[^a-zA-Z0-9 _-]")
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A deployment, and whether it can be rolled back to."""
-
-    deployment: Deployment
-    eligible: bool
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -269,8 +259,9 @@ def rollback(
     live = facts.live
     if live is None:
         raise InvalidArgument(f"Nothing is live on {project}/{environment}, so there is nothing to roll back.")
-    candidates = _candidates(facts.deployments, live)
-    target = _chosen(candidates, facts.deployments, live, deployment, f"{project}/{environment}")
+    left = Journal().rolled_back(platform=client.settings.api_url, environment_id=environment_id)
+    older = candidates(facts.deployments, live, left)
+    target = choose(older, facts.deployments, live, deployment, f"{project}/{environment}")
     now = facts.environment
     description, rewritten = _writable(now)
     notes = []
@@ -323,7 +314,7 @@ def rollback(
         display_name=now.display_name,
         written_description=description,
         branch=now.branch,
-        candidates=tuple(candidates),
+        candidates=tuple(older),
         min_requests=min_requests,
         verify_for_s=verify_for_s,
     )
@@ -348,45 +339,6 @@ def _facts_of(environment: Environment, live: Deployment | None, target: Deploym
         "branch": environment.branch or "",
         "target_status": target.status,
     }
-
-
-def _candidates(deployments: Sequence[Deployment], live: Deployment) -> list[Candidate]:
-    older = [item for item in deployments if _age(item) < _age(live)]
-    return [
-        Candidate(item, item.status in SERVING, "yes" if item.status in SERVING else f"no: {item.status}")
-        for item in sorted(older, key=_age, reverse=True)
-    ]
-
-
-def _age(deployment: Deployment) -> tuple[int, float]:
-    return (deployment.version_number or 0, deployment.created_at.timestamp())
-
-
-def _chosen(
-    candidates: Sequence[Candidate],
-    deployments: Sequence[Deployment],
-    live: Deployment,
-    wanted: str | None,
-    target: str,
-) -> Deployment:
-    if wanted is None:
-        for item in candidates:
-            if item.eligible:
-                return item.deployment
-        older = ", ".join(f"{item.deployment.version} ({item.deployment.status})" for item in candidates[:5])
-        raise InvalidArgument(
-            f"No older deployment of {target} can serve ({older or f'{live.version} is the first'}). "
-            "Fix forward: deploy a corrected version."
-        )
-    found = [item for item in deployments if wanted in {item.id, item.version}]
-    if not found:
-        known = ", ".join(item.version for item in deployments[:10])
-        raise InvalidArgument(f"{one_line(wanted)!r} is no deployment of {target}. There are: {known}.")
-    if found[0].id == live.id:
-        raise InvalidArgument(f"{found[0].version} is what is live on {target} already.")
-    if found[0].status not in SERVING:
-        raise InvalidArgument(f"{found[0].version} cannot serve: it is {found[0].status}. Choose another.")
-    return found[0]
 
 
 def _writable(environment: Environment) -> tuple[str, bool]:

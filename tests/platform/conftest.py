@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from createos_nb.api.deployments import SourceFile
 from createos_nb.api.environments import EnvironmentSettings, Resources
 from createos_nb.api.projects import UploadSettings
 from createos_nb.endpoints import reach
+from createos_nb.errors import NotFound
 from createos_nb.platform import service
 
 ECHO = """
@@ -30,7 +32,8 @@ class Echo(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         told = {"pid": os.getpid(), "version": VERSION, "variables": dict(os.environ)}
         content = json.dumps(told).encode()
-        self.send_response(int(self.path.rpartition("/")[2]) if self.path.startswith("/status/") else 200)
+        path = self.path.partition("?")[0]
+        self.send_response(int(path.removeprefix("/status/")) if path.startswith("/status/") else 200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -128,7 +131,8 @@ def site(client, request):
     """A project of the test's own on the shared platform; deleted afterwards."""
     made = make_site(client, f"site-{abs(hash(request.node.nodeid)) % 10**12}")
     yield made
-    client.projects.delete(made.project_id)
+    with suppress(NotFound):
+        client.projects.delete(made.project_id)
 
 
 @pytest.fixture

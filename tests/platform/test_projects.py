@@ -25,7 +25,9 @@ def create(http):
 
 
 def test_a_new_project_is_as_it_was_asked_for(create, client):
-    answer = create(uniqueName="as-asked-for", description="For a test.", settings={"runtime": "static", "port": 80})
+    answer = create(
+        uniqueName="as-asked-for", description="For a test.", settings={"runtime": "static", "port": 80}
+    )
     project = client.projects.get(answer.json()["data"]["id"])
     assert (project.unique_name, project.display_name, project.type) == ("as-asked-for", "Made", "upload")
     assert (project.description, project.status, project.enabled_security_scan) == ("For a test.", "active", False)

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import psutil
+import pytest
+
+from createos_nb.errors import NotFound, Unprocessable
+from createos_nb.platform.applications import shop
+from tests.platform.conftest import echo, eventually
+
+
+def zipped(files):
+    """A zip archive of files by name."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def sources(platform):
+    """Names of the directories that the platform keeps of uploads."""
+    return lambda: {path.name for path in (Path(platform.state_dir) / "sources").iterdir()}
+
+
+# --- from an upload to something that runs ---------------------------------------------------------------------------
+
+
+def test_an_upload_goes_through_its_states_to_deployed(site):
+    seen = []
+    site.client.deployments.wait(
+        site.project_id, site.begin(echo()), on_change=lambda state: seen.append(state.status), timeout_s=60
+    )
+    order = ["queue", "building", "deploying", "deployed"]
+    assert seen[-1] == "deployed"
+    assert [order.index(status) for status in seen] == sorted({order.index(status) for status in seen})
+
+
+def test_the_shop_of_the_demo_is_deployed_and_answers(site):
+    deployment = site.deploy(shop(1))
+    assert (deployment.status, deployment.version_number) == ("deployed", 1)
+    site.live(deployment.id)
+    assert site.visit("/products").status_code == 200
+
+
+def test_a_zip_archive_is_deployed(site):
+    created = site.client.deployments.upload_zip(site.project_id, file=zipped(echo(7)))
+    assert site.client.deployments.wait(site.project_id, created.id, timeout_s=60).status == "deployed"
+    site.live(created.id)
+    assert site.visit().json()["version"] == 7
+
+
+def test_a_build_log_has_numbered_lines_with_stage_and_time(site):
+    deployment = site.deploy(echo())
+    lines = site.client.deployments.build_logs(site.project_id, deployment.id)
+    assert [line.line_number for line in lines] == list(range(1, len(lines) + 1))
+    assert [line.ts for line in lines] == sorted(line.ts for line in lines)
+    assert {line.stage for line in lines} >= {"prepare", "deploy"}
+    assert any("It runs on python 3." in line.log for line in lines)
+    assert any("as you, not in a sandbox" in line.log for line in lines)
+    rest = site.client.deployments.build_logs(site.project_id, deployment.id, skip=2)
+    assert [line.line_number for line in rest] == [line.line_number for line in lines][2:]
+    assert not site.client.deployments.build_logs(site.project_id, deployment.id, skip=10**30)
+
+
+def test_a_log_can_be_read_while_it_is_written(site):
+    site.client.projects.update_settings(site.project_id, build_command="echo begun; sleep 600")
+    deployment_id = site.begin(echo())
+    eventually(lambda: "begun" in site.log(deployment_id).splitlines())
+    assert site.client.deployments.get(site.project_id, deployment_id).status == "building"
+    site.client.deployments.cancel(site.project_id, deployment_id)
+
+
+def test_a_failed_build_says_which_command_and_changes_nothing_live(site):
+    live = site.deploy(echo())
+    site.live(live.id)
+    site.client.projects.update_settings(site.project_id, build_command="echo no such thing >&2; exit 3")
+    failed = site.deploy(echo(2))
+    assert failed.status == "build_error"
+    assert "no such thing" in site.log(failed.id)
+    assert "exit code 3" in site.log(failed.id).splitlines()[-1]
+    assert site.live().project_deployment_id == live.id
+
+
+def test_a_runtime_that_is_not_there_is_a_build_error_that_says_what_is(site):
+    site.client.projects.update_settings(site.project_id, runtime="cobol:85")
+    failed = site.deploy(echo())
+    assert failed.status == "build_error"
+    assert "Use python:3.x" in site.log(failed.id)
+
+
+def test_build_variables_reach_the_build_and_not_the_application(site):
+    site.client.projects.update_settings(
+        site.project_id, build_vars={"FLAVOUR": "vanilla"}, build_command="echo made with $FLAVOUR"
+    )
+    deployment = site.deploy(echo())
+    site.live(deployment.id)
+    assert "made with vanilla" in site.log(deployment.id)
+    assert "FLAVOUR" not in site.visit().json()["variables"]
+
+
+def test_what_an_application_prints_is_in_its_deployments_log(site):
+    deployment = site.deploy(echo())
+    site.live(deployment.id)
+    assert "It listens." in site.client.deployments.logs(site.project_id, deployment.id)
+    other = site.begin(echo())
+    assert site.client.deployments.logs(site.project_id, other) == "Listening for logs..."
+    site.client.deployments.wait(site.project_id, other, timeout_s=60)
+
+
+# --- uploads that are refused ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["../escape.py", "/etc/passwd", "a/../../b", "a\\..\\b", "C:/x", "./x", "a//b", ""]
+)
+def test_an_unsafe_path_refuses_the_whole_upload(site, sources, http, name):
+    before = sources()
+    files = [{"path": "main.py", "content": ""}, {"path": name, "content": ""}]
+    path = f"/v1/projects/{site.project_id}/deployments"
+    answer = http.put(f"{path}/files", json={"files": files})
+    assert answer.status_code == 400
+    if name:
+        archive = http.put(f"{path}/upload-zip", files={"file": zipped({"main.py": "", name: ""})})
+        assert archive.status_code == 400
+        assert repr(name).strip("'") in archive.json()["data"]
+    assert sources() == before
+    assert not site.client.deployments.list(site.project_id)
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        ([], "files"),
+        ([{"path": f"f{number}", "content": ""} for number in range(101)], "100"),
+        ([{"path": "a", "content": "1"}, {"path": "a", "content": "2"}], "same path"),
+        ([{"path": "a", "content": "1"}, {"path": "A", "content": "2"}], "A"),
+        ([{"path": "a"}], "content"),
+        ([{"content": "1"}], "path"),
+        ("main.py", "files"),
+    ],
+    ids=["none", "101", "twice", "twice but for case", "no content", "no path", "text"],
+)
+def test_files_that_are_no_upload_are_refused(site, http, files, named):
+    answer = http.put(f"/v1/projects/{site.project_id}/deployments/files", json={"files": files})
+    assert answer.status_code == 400
+    assert named in answer.json()["data"]
+
+
+def test_what_is_no_archive_is_refused(site, http):
+    answer = http.put(f"/v1/projects/{site.project_id}/deployments/upload-zip", files={"file": b"PK, it says"})
+    assert (answer.status_code, answer.json()["status"]) == (400, "fail")
+
+
+# --- the list ---------------------------------------------------------------------------------------------------------
+
+
+def test_deployments_are_listed_newest_first_in_pages(site, http):
+    site.client.projects.update_settings(site.project_id, runtime="none")
+    ids = [site.begin(echo()) for _ in range(5)]
+    listed = site.client.deployments.list(site.project_id, page_size=2)
+    assert [deployment.id for deployment in listed] == ids[::-1]
+    assert [deployment.version_number for deployment in listed] == [5, 4, 3, 2, 1]
+    path = f"/v1/projects/{site.project_id}/deployments"
+    page = http.get(path, params={"limit": 2, "offset": 4}).json()["data"]
+    assert page["pagination"] == {"total": 5, "limit": 2, "offset": 4, "count": 1}
+    assert http.get(path, params={"limit": 21}).status_code == 400
+
+
+def test_a_deployment_belongs_to_its_project(site, http):
+    deployment_id = site.begin(echo())
+    with pytest.raises(NotFound):
+        site.client.deployments.get(site.project_id, "no-such-deployment")
+    assert http.get(f"/v1/projects/no-such-project/deployments/{deployment_id}").status_code == 404
+    site.client.deployments.wait(site.project_id, deployment_id, timeout_s=60)
+
+
+# --- cancel, sleep, wake ------------------------------------------------------------------------------------------------
+
+
+def test_cancelling_ends_the_build_and_all_that_it_started(site, platform):
+    site.client.projects.update_settings(site.project_id, build_command="sleep 612 & sleep 612")
+    deployment_id = site.begin(echo())
+    commands = ["sleep", "612"]
+
+    def sleepers():
+        family = psutil.Process(platform.pid).children(recursive=True)
+        return [process for process in family if process.is_running() and process.cmdline() == commands]
+
+    eventually(lambda: len(sleepers()) == 2)
+    site.client.deployments.cancel(site.project_id, deployment_id)
+    cancelled = site.client.deployments.get(site.project_id, deployment_id)
+    assert (cancelled.status, cancelled.cancelled_at is None) == ("cancelled", False)
+    eventually(lambda: not sleepers())
+    assert site.client.deployments.get(site.project_id, deployment_id).status == "cancelled"
+
+
+def test_a_build_that_waits_for_its_turn_can_be_cancelled(site):
+    site.client.projects.update_settings(site.project_id, build_command="sleep 600")
+    ids = [site.begin(echo()) for _ in range(3)]
+    states = site.client.deployments.get
+    eventually(lambda: [states(site.project_id, each).status for each in ids] == ["building", "building", "queue"])
+    for each in reversed(ids):
+        site.client.deployments.cancel(site.project_id, each)
+    assert {states(site.project_id, each).status for each in ids} == {"cancelled"}
+
+
+def test_what_is_built_is_too_late_to_cancel(site):
+    deployment = site.deploy(echo())
+    with pytest.raises(Unprocessable, match="too late"):
+        site.client.deployments.cancel(site.project_id, deployment.id)
+
+
+def test_a_live_deployment_is_not_put_to_sleep(site):
+    deployment = site.deploy(echo())
+    site.live(deployment.id)
+    with pytest.raises(Unprocessable, match="live on production"):
+        site.client.deployments.delete(site.project_id, deployment.id)
+    assert site.visit().status_code == 200
+
+
+def test_a_sleeping_deployment_wakes_when_it_is_assigned(site):
+    first, second = (site.deploy(echo(version)) for version in (1, 2))
+    site.live(second.id)
+    site.client.deployments.delete(site.project_id, first.id)
+    assert site.client.deployments.get(site.project_id, first.id).status == "sleeping"
+    site.client.environments.assign_deployment(*site.target, deployment_id=first.id)
+    site.live(first.id)
+    assert site.visit().json()["version"] == 1
+    assert site.client.deployments.get(site.project_id, first.id).status == "deployed"
+
+
+def test_a_deployment_that_is_being_promoted_is_not_put_to_sleep(site):
+    first, second = (site.deploy(echo(version, before="import time; time.sleep(1)")) for version in (1, 2))
+    site.live(second.id)
+    site.client.environments.assign_deployment(*site.target, deployment_id=first.id)
+    with pytest.raises(Unprocessable, match="live on production"):
+        site.client.deployments.delete(site.project_id, first.id)
+    assert site.live(first.id).project_deployment_id == first.id
