@@ -29,8 +29,8 @@ def main() -> None:
     started = time.monotonic()
     home = ROOT / ".venv"
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if not python.exists():
-        venv.EnvBuilder(with_pip=True, symlinks=os.name != "nt").create(home)
+    if not python.exists() or subprocess.run([python, "-m", "pip", "--version"], capture_output=True).returncode:
+        venv.EnvBuilder(with_pip=True, clear=True, symlinks=os.name != "nt").create(home)
     what = f"{ROOT}[test]" if test else str(ROOT)
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ["--constraint", str(ROOT / ".ci/constraints.txt"), "--editable", what]

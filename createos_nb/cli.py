@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 refused or bad input, 3 unclear.
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -19,7 +20,13 @@ from createos_nb import __version__, errors
 P = ParamSpec("P")
 
 EXIT_CODES = {"done": 0, "dry_run": 0, "undone": 1, "failed": 1, "unclear": 3}
-_REFUSED = (errors.SettingsError, errors.InvalidArgument, errors.PlanStale, errors.LeaseHeld)
+_REFUSED = (
+    errors.SettingsError,
+    errors.InvalidArgument,
+    errors.NotFound,
+    errors.PlanStale,
+    errors.LeaseHeld,
+)
 
 
 def _plainly(command: Callable[P, int | None]) -> Callable[P, None]:
@@ -31,7 +38,8 @@ def _plainly(command: Callable[P, int | None]) -> Callable[P, None]:
             code = command(*args, **kwargs) or 0
         except errors.CreateOSError as error:
             click.echo(f"createos-nb: {error}", err=True)
-            code = 2 if isinstance(error, _REFUSED) else 1
+            refused = isinstance(error, _REFUSED) or getattr(error, "refused", False)
+            code = 2 if refused else 1
         except KeyboardInterrupt:
             click.echo("createos-nb: interrupted.", err=True)
             code = 1
@@ -40,14 +48,12 @@ def _plainly(command: Callable[P, int | None]) -> Callable[P, None]:
     return run
 
 
-# A process of our own: jsonschema may do without its grammar of international addresses, which takes a second.
-sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type] # None is how an import is ruled out
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="createos-nb")
 def main() -> None:
     """Operate applications on CreateOS from notebooks."""
+    # A process of our own: jsonschema may do without its grammar of international addresses, which takes a second.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type] # None is how an import is ruled out
 
 
 @main.command()
@@ -146,7 +152,8 @@ def env(state: Path | None) -> int:
     if address is None:
         click.echo("The embedded platform is not running. Start it with: createos-nb local up", err=True)
         return 1
-    click.echo(f"export CREATEOS_API_URL={address.api_url}\nexport CREATEOS_API_KEY_FILE={address.key_file}")
+    for name, value in (("CREATEOS_API_URL", address.api_url), ("CREATEOS_API_KEY_FILE", address.key_file)):
+        click.echo(f"export {name}={shlex.quote(value)}")
     return 0
 
 
@@ -204,6 +211,6 @@ def _pair(text: str, types: Mapping[str, str]) -> tuple[str, Any]:
     if types.get(name) == "str":
         return name, value
     try:
-        return name, json.loads(value)
+        return name, json.loads(value.lower() if value in {"True", "False"} else value)
     except ValueError:
         return name, value

@@ -64,7 +64,8 @@ class Demo:
 
         state = self.output / "platform"
         with ExitStack() as cleanup:
-            ws = local(state=state)
+            # Unless it is to be kept, it ends with this process, however that ends.
+            ws = local(state=state, ephemeral=not self.keep)
             if not self.keep:
                 cleanup.callback(service.stop, state)
             self._did("platform", f"{ws.platform}, started in {time.monotonic() - started:.1f} s")

@@ -48,7 +48,7 @@ class InvalidArgument(CreateOSError, ValueError):
 
 
 class ConnectionFailed(CreateOSError):
-    """The platform was not reached, so nothing has happened there."""
+    """No answer. Of this class itself: the platform was not reached, so nothing has happened there."""
 
 
 class TimedOut(ConnectionFailed, TimeoutError):
@@ -250,12 +250,15 @@ class RunbookError(CreateOSError):
 
     Attributes
     ----------
+    refused
+        True when it was refused, by its parameters or its plan, and nothing was changed.
     notebook_path
         The notebook with the failing cell, when one was written.
     """
 
-    def __init__(self, message: str, *, notebook_path: Path | None = None) -> None:
+    def __init__(self, message: str, *, notebook_path: Path | None = None, refused: bool = False) -> None:
         super().__init__(message)
+        self.refused = refused
         self.notebook_path = notebook_path
 
 

@@ -10,7 +10,7 @@ from createos_nb.api.secret import Secret
 from createos_nb.workspace import Workspace
 
 
-def connect(api_url: str | None = None, *, api_key: str | Secret | None = None) -> Workspace:
+def connect(api_url: str | None = None, *, api_key: str | Secret | Path | None = None) -> Workspace:
     """Return a workspace on the CreateOS that the settings name. Never an embedded one by itself.
 
     Parameters
@@ -18,8 +18,8 @@ def connect(api_url: str | None = None, *, api_key: str | Secret | None = None) 
     api_url
         Origin of the API; default ``CREATEOS_API_URL``, else the public platform.
     api_key
-        A key; default ``CREATEOS_API_KEY``, ``CREATEOS_API_KEY_FILE``, ``CREATEOS_ACCESS_TOKEN``, then the
-        official client's ``~/.createos/.token``. Do not write one into a notebook.
+        A key, or the path of the file that holds it; default ``CREATEOS_API_KEY``,
+        ``CREATEOS_API_KEY_FILE``, ``CREATEOS_ACCESS_TOKEN``, then the official client's ``~/.createos/.token``. Do not write one into a notebook.
 
     Raises
     ------
@@ -50,4 +50,4 @@ def local(*, state: str | os.PathLike[str] | None = None, ephemeral: bool = Fals
     from createos_nb.platform import service
 
     address = service.start(Path(state) if state is not None else None, ephemeral=ephemeral)
-    return Workspace(Client(address.api_url, api_key=address.api_key()))
+    return Workspace(Client(address.api_url, api_key=Path(address.key_file)))

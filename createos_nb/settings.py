@@ -41,10 +41,10 @@ class Settings:
 
 
 def home() -> Path:
-    """Return the directory for everything this package keeps (state, journal, leases); made when missing.
+    """Return the directory for everything this package keeps (state, journal, leases).
 
-    ``CREATEOS_NB_HOME`` moves it; otherwise it is the platform's directory for user data. Only its owner
-    may read it.
+    ``CREATEOS_NB_HOME`` moves it; otherwise it is the platform's directory for user data. It is made when
+    missing, readable by its owner alone.
     """
     chosen = os.environ.get("CREATEOS_NB_HOME")
     if chosen:
@@ -62,7 +62,7 @@ def home() -> Path:
     return path
 
 
-def resolve(api_url: str | None = None, *, api_key: str | Secret | None = None) -> Settings:
+def resolve(api_url: str | None = None, *, api_key: str | Secret | Path | None = None) -> Settings:
     """Find the platform's URL and a key.
 
     Parameters
@@ -70,8 +70,8 @@ def resolve(api_url: str | None = None, *, api_key: str | Secret | None = None) 
     api_url
         Origin of the API; default ``CREATEOS_API_URL``, else the public platform.
     api_key
-        A key; default ``CREATEOS_API_KEY``, ``CREATEOS_API_KEY_FILE``, ``CREATEOS_ACCESS_TOKEN``, then
-        the official client's ``~/.createos/.token``.
+        A key, or the path of the file that holds it; default ``CREATEOS_API_KEY``,
+        ``CREATEOS_API_KEY_FILE``, ``CREATEOS_ACCESS_TOKEN``, then the official client's ``~/.createos/.token``.
 
     Raises
     ------
@@ -80,6 +80,8 @@ def resolve(api_url: str | None = None, *, api_key: str | Secret | None = None) 
     """
     chosen = api_url or os.environ.get("CREATEOS_API_URL")
     url = _checked_url(chosen or DEFAULT_API_URL)
+    if isinstance(api_key, Path):
+        return Settings(url, _key_in(api_key), "X-Api-Key", str(api_key))
     if api_key is not None:
         return Settings(url, _checked_key(api_key, "argument"), "X-Api-Key", "argument")
     if text := os.environ.get("CREATEOS_API_KEY"):
@@ -107,7 +109,8 @@ def _checked_url(url: str) -> str:
         port_is_fine = loopback = False
         parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_fine or parts.username:
-        raise SettingsError(f"The API URL {url!r} is not one. Write it like {DEFAULT_API_URL}.")
+        # What stands before an @ may be a password.
+        raise SettingsError(f"The API URL {url.rpartition('@')[2]!r} is not one. Write it like {DEFAULT_API_URL}.")
     if parts.scheme == "http" and not loopback:
         raise SettingsError(f"The API URL {url} is plain http, which would send the key in clear. Use https.")
     if parts.path.rstrip("/") not in {"", "/v1"} or parts.query or parts.fragment:

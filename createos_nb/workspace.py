@@ -21,7 +21,7 @@ import pandas as pd
 import createos_nb.accessor  # noqa: F401 - registers df.createos
 from createos_nb import schema
 from createos_nb.api.projects import Project
-from createos_nb.errors import InvalidArgument, NotFound
+from createos_nb.errors import CreateOSError, InvalidArgument, NotFound
 from createos_nb.fanout import Failures, gather
 from createos_nb.markup import escape, one_line
 from createos_nb.plans import deploy
@@ -96,11 +96,15 @@ class Workspace:
     def _projects(self, patterns: Sequence[tuple[str, str]]) -> list[Project]:
         names = {project for project, _ in patterns}
         if any(_is_pattern(name) for name in names):
-            listed = list(self.api.projects.list())
+            listing = self.api.projects.list()
+            if not listing.complete:
+                raise CreateOSError("The list of projects changed while it was read. Select again.")
+            listed = list(listing)
         else:
             # The platform's filter is "contains", so what it answers is looked through below.
             listed = [item for name in sorted(names) for item in self.api.projects.list(name=name)]
-        return [item for item in listed if any(_same(name, item.unique_name) for name in names)]
+        found = {item.id: item for item in listed if any(_same(name, item.unique_name) for name in names)}
+        return list(found.values())
 
     def _missing(self, pattern: tuple[str, str], projects: Sequence[Project]) -> str:
         project = next((item for item in projects if _same(pattern[0], item.unique_name)), None)

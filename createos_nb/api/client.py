@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -35,7 +36,7 @@ class Client:
     api_url
         Origin of the API; default ``CREATEOS_API_URL``, else the public platform.
     api_key
-        A key; default as in `createos_nb.settings.resolve`.
+        A key, or the path of the file that holds it; default as in `createos_nb.settings.resolve`.
     timeout_s
         Seconds without a byte until a request counts as unanswered.
 
@@ -51,7 +52,7 @@ class Client:
     """
 
     def __init__(
-        self, api_url: str | None = None, *, api_key: str | Secret | None = None, timeout_s: float = 30.0
+        self, api_url: str | None = None, *, api_key: str | Secret | Path | None = None, timeout_s: float = 30.0
     ) -> None:
         self._settings = _settings.resolve(api_url, api_key=api_key)
         self._driver = RestDriver(self._settings, timeout_s=timeout_s)
@@ -92,7 +93,7 @@ class AsyncClient:
     """The typed client, awaiting: the same operations with the same signatures as `Client`."""
 
     def __init__(
-        self, api_url: str | None = None, *, api_key: str | Secret | None = None, timeout_s: float = 30.0
+        self, api_url: str | None = None, *, api_key: str | Secret | Path | None = None, timeout_s: float = 30.0
     ) -> None:
         self._settings = _settings.resolve(api_url, api_key=api_key)
         self._driver = AsyncRestDriver(self._settings, timeout_s=timeout_s)

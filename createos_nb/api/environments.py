@@ -46,6 +46,14 @@ class Resources(Model):
     replicas: Replicas
     """1 to 3."""
 
+    def same_as(self, other: Resources | None) -> bool:
+        """Whether these are the other's, whatever else a newer platform says of them."""
+        return other is not None and (self.cpu, self.memory, self.replicas) == (
+            other.cpu,
+            other.memory,
+            other.replicas,
+        )
+
 
 class EnvironmentSettings(Model):
     """The variables its processes are started with."""
@@ -277,11 +285,11 @@ def find(environments: Listing[Environment], environment_id: str) -> Environment
     )
 
 
-def _settled(deployment_id: str | None) -> Callable[[Environment], bool]:
+def _settled(deployment_id: str | None, resources: Resources | None) -> Callable[[Environment], bool]:
     """Return a test of whether an environment has come to rest after a change.
 
-    A change is accepted before it shows: an environment that is still ``active`` with its old deployment
-    counts as at rest only when it was seen busy since, or has stayed so for several reads (about 10 s).
+    A change is accepted before it shows: an environment that is still ``active`` as it was before counts as
+    at rest only when it was seen busy since, or has stayed so for several reads (about 10 s).
     """
     reads, was_busy = 0, False
 
@@ -291,7 +299,10 @@ def _settled(deployment_id: str | None) -> Callable[[Environment], bool]:
         if environment.status != "active":
             was_busy = True
             return False
-        return deployment_id in {None, environment.project_deployment_id} or was_busy or reads > 6
+        arrived = deployment_id in {None, environment.project_deployment_id} and (
+            resources is None or resources.same_as(environment.resources)
+        )
+        return arrived or was_busy or reads > 6
 
     return settled
 
@@ -315,6 +326,7 @@ class _Procedures(_Operations):
         environment_id: str,
         *,
         deployment_id: str | None = None,
+        resources: Resources | None = None,
         timeout_s: float = 300.0,
         on_change: Callable[[Any], None] | None = None,
     ) -> Exchange[Environment]:
@@ -324,6 +336,8 @@ class _Procedures(_Operations):
         ----------
         deployment_id
             The deployment that is to be live; None for whichever is.
+        resources
+            The resources that are to be in force; None for whichever are.
         timeout_s
             Seconds to wait.
         on_change
@@ -342,7 +356,7 @@ class _Procedures(_Operations):
         """
         environment: Environment = yield from until(
             lambda: Environments.get.function(self, project_id, environment_id),
-            _settled(deployment_id),
+            _settled(deployment_id, resources),
             timeout_s=timeout_s,
             what=f"Environment {environment_id} being active",
             on_change=on_change,

@@ -43,7 +43,7 @@ def send(request: Request) -> Exchange[Any]:
             if last:
                 raise
         except Unanswered as error:
-            if request.safety in {"creates", "destroys"}:
+            if request.safety in {"creates", "destroys"} or (last and request.safety != "read"):
                 raise OutcomeUnknown(
                     f"{request} was sent, but no answer came back ({error}): it may have happened. "
                     "Look at the present state before trying again.",

@@ -79,7 +79,7 @@ def to_png(chart: alt.TopLevelMixin, *, scale: float = PICTURE_SCALE) -> bytes:
 
 
 def _draw(spec: dict[str, Any], scale: float) -> bytes:
-    picture = vl_convert.vegalite_to_png(_drawable(spec), vl_version=VEGA_LITE, scale=scale, allowed_base_urls=None)
+    picture = vl_convert.vegalite_to_png(_drawable(spec), vl_version=VEGA_LITE, scale=scale, allowed_base_urls=[])
     return _packed(bytes(picture))
 
 

@@ -120,10 +120,14 @@ class PanelModel(HasTraits):
         def work() -> None:
             self._forget()
             self.progress = ("Reading what is there …",)
+            asked_for = self.line
             try:
                 self.plan = self._plan()
             finally:
                 self.progress = ()
+            if self.line != asked_for:
+                self._forget()
+                self.error = "The choice was changed while the plan was made. Plan again."
 
         self._run(work)
 

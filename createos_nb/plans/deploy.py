@@ -27,7 +27,8 @@ class Deploy(Plan):
 
     def observe(self) -> dict[str, object]:
         """Read which deployment is the newest, and the directory as it is now."""
-        return _facts(self.client, self.project_id, contents(self.contents.root))
+        promoting = _promoting(self.client, self.project_id)
+        return _facts(self.client, self.project_id, contents(self.contents.root), promoting)
 
     def carry_out(self, run: Run) -> None:
         """Upload, wait for the end of the build, and see where it went live."""
@@ -54,6 +55,13 @@ class Deploy(Plan):
         ]
         run.measured["environments"] = ",".join(item.unique_name for item in live)
         where = ", ".join(f"{item.unique_name} ({item.extra.endpoint})" for item in live)
+        lacking = set(str(self.before["promoting"]).split(",")) - {item.unique_name for item in live} - {""}
+        if lacking:
+            missed = ", ".join(sorted(lacking))
+            run.end(
+                "unclear", f"{deployment.version} is deployed, but did not come live on {missed}. See its logs."
+            )
+            return
         run.end(
             "done", f"{deployment.version} is deployed" + (f" and live on {where}." if live else ", live nowhere.")
         )
@@ -99,7 +107,7 @@ def deploy(client: Client, *, project: str, project_id: str, directory: str | os
     kind = client.projects.get(project_id).type
     if kind != "upload":
         raise InvalidArgument(f"{project} is a project of type {kind}, which takes no uploads. Deploy it that way.")
-    promoting = [item.unique_name for item in client.environments.list(project_id) if item.is_auto_promote_enabled]
+    promoting = _promoting(client, project_id)
     as_files = found.texts() is not None
     summary = {"files": len(found.files), "bytes": found.size, "content": found.digest}
     calls = [
@@ -113,7 +121,7 @@ def deploy(client: Client, *, project: str, project_id: str, directory: str | os
         client=client,
         project=project,
         project_id=project_id,
-        before=_facts(client, project_id, found),
+        before=_facts(client, project_id, found, promoting),
         after={"live_on": ", ".join(promoting) or "nowhere until it is assigned"},
         calls=tuple(calls),
         requests=len(calls) + 15,
@@ -123,7 +131,11 @@ def deploy(client: Client, *, project: str, project_id: str, directory: str | os
     )
 
 
-def _facts(client: Client, project_id: str, found: Contents) -> dict[str, object]:
+def _promoting(client: Client, project_id: str) -> list[str]:
+    return [item.unique_name for item in client.environments.list(project_id) if item.is_auto_promote_enabled]
+
+
+def _facts(client: Client, project_id: str, found: Contents, promoting: list[str]) -> dict[str, object]:
     deployments = client.deployments.list(project_id)
     newest = newest_version(deployments).version if deployments else ""
-    return {"newest_deployment": newest, "content": found.digest}
+    return {"newest_deployment": newest, "content": found.digest, "promoting": ",".join(promoting)}

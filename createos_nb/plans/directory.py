@@ -16,8 +16,13 @@ from createos_nb.errors import InvalidArgument
 MAX_FILES = 100
 """Files that one upload of text files takes; more go as a zip archive."""
 
+MAX_TEXT_BYTES = 4 * 1024 * 1024
+"""Bytes of an upload of text files; more go as a zip archive, which is smaller."""
+
 MAX_ZIP_BYTES = 50 * 1024 * 1024
 """The official client's limit of a zip upload."""
+
+_SECRETS = "may hold secrets: use the environment's variables"
 
 SKIPPED_DIRECTORIES = {
     ".git": "version control",
@@ -31,8 +36,20 @@ SKIPPED_DIRECTORIES = {
     ".pytest_cache": "cache",
     ".mypy_cache": "cache",
     ".ruff_cache": "cache",
+    **dict.fromkeys((".createos", ".ssh", ".aws", ".gnupg", ".kube"), _SECRETS),
 }
-SECRET_NAMES = (".env", ".env.*", "*.pem", "*.key", "id_rsa", "id_ed25519", ".netrc", ".pypirc", ".createos")
+SECRET_NAMES = (
+    ".env",
+    ".env.*",
+    "*.pem",
+    "*.key",
+    "id_rsa*",
+    "id_ed25519*",
+    ".netrc",
+    ".pypirc",
+    ".token",
+    "credentials",
+)
 """Files that hold secrets by custom; they are never uploaded. Use the environment's variables."""
 
 
@@ -68,7 +85,7 @@ class Contents:
 
     def texts(self) -> dict[str, str] | None:
         """Return path to text when it fits an upload of text files, else None."""
-        if len(self.files) > MAX_FILES:
+        if len(self.files) > MAX_FILES or self.size > MAX_TEXT_BYTES:
             return None
         try:
             return {path: content.decode() for path, content in self.files.items()}
@@ -102,7 +119,7 @@ def contents(directory: str | os.PathLike[str]) -> Contents:
     files: dict[str, bytes] = {}
     left_out: dict[str, str] = {}
     size = 0
-    for folder, names, filenames in os.walk(root):
+    for folder, names, filenames in os.walk(root, onerror=_unreadable):
         for name in sorted(names):
             if name in SKIPPED_DIRECTORIES:
                 left_out[_relative(root, folder, name) + "/"] = SKIPPED_DIRECTORIES[name]
@@ -111,6 +128,8 @@ def contents(directory: str | os.PathLike[str]) -> Contents:
         names[:] = sorted(name for name in names if _relative(root, folder, name) + "/" not in left_out)
         for name in sorted(filenames):
             path, relative = Path(folder, name), _relative(root, folder, name)
+            if not relative.isprintable() or any("\ud800" <= character <= "\udfff" for character in relative):
+                raise InvalidArgument(f"The name of {relative!r} is not text. Rename it; nothing was uploaded.")
             if reason := _reason(path):
                 left_out[relative] = reason
                 continue
@@ -126,13 +145,17 @@ def contents(directory: str | os.PathLike[str]) -> Contents:
     return Contents(root, files, left_out)
 
 
+def _unreadable(error: OSError) -> None:
+    raise InvalidArgument(f"Cannot read {error.filename}: {error.strerror}. Nothing was uploaded.")
+
+
 def _relative(root: Path, folder: str, name: str) -> str:
     return Path(folder, name).relative_to(root).as_posix()
 
 
 def _reason(path: Path) -> str:
     if any(fnmatch.fnmatch(path.name, pattern) for pattern in SECRET_NAMES):
-        return "may hold secrets: use the environment's variables"
+        return _SECRETS
     if path.is_symlink():
         return "a link"
     return "" if stat.S_ISREG(path.lstat().st_mode) else "not a regular file"

@@ -1,7 +1,7 @@
 """Journal: what was changed, by whom, when and how it ended; one line of JSON an event, never rewritten.
 
-Each record carries the hash of the one before, so that an edit, a cut or a swap shows. It is on disk
-(fsync) before the call it announces is made.
+Each record carries the hash of the one before, so that an edit, a swap or a cut in the middle shows; a cut at
+the end shows against the head that a `Result` holds. It is on disk (fsync) before the call it announces is made.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Journal:
         Raises
         ------
         CreateOSError
-            It could not be written; nothing may be changed without it.
+            It could not be written; no call may be made without it.
         """
         try:
             with FileLock(f"{self.path}.lock"), self.path.open("ab") as file:
@@ -60,8 +60,8 @@ class Journal:
                 os.fsync(file.fileno())
         except OSError as error:
             raise CreateOSError(
-                f"Cannot write the journal {self.path}: {error.strerror}. Nothing was changed; make room or set "
-                "CREATEOS_NB_HOME to a directory you may write to."
+                f"Cannot write the journal {self.path}: {error.strerror}. Make room, or set CREATEOS_NB_HOME to a "
+                "directory you may write to."
             ) from None
         return digest
 
@@ -70,6 +70,29 @@ class Journal:
         if not self.path.exists():
             return []
         return [record for line in self.path.read_bytes().splitlines() if (record := _read(line)) is not None]
+
+    def close_interrupted(self, *, platform: str, environment_id: str | None) -> None:
+        """End every run of a target that has no end as ``unclear``; call it while holding the lease.
+
+        Parameters
+        ----------
+        platform
+            URL of its API.
+        environment_id
+            The environment; None for the changes of whole projects.
+        """
+        open_runs: dict[str, dict[str, Any]] = {}
+        for record in self.records():
+            if record.get("platform") == platform and record.get("environment_id") == environment_id:
+                if record.get("event") == "begin":
+                    open_runs[str(record.get("run"))] = record
+                elif record.get("event") == "end":
+                    open_runs.pop(str(record.get("run")), None)
+        for begun in open_runs.values():
+            what = ("run", "kind", "plan", "platform", "project", "project_id", "environment", "environment_id")
+            detail = "It was cut off in the middle; what it had begun is in the records above."
+            same = {name: begun.get(name) for name in what}
+            self.write({**same, "event": "end", "state": "unclear", "detail": detail})
 
     def rows(self, *, platform: str) -> list[dict[str, Any]]:
         """Return the records about one platform as rows of the journal's frame, oldest first.
@@ -91,6 +114,26 @@ class Journal:
             for record in self.records()
             if record.get("platform") == platform
         ]
+
+    def rollback_to(self, deployment_id: str, *, environment_id: str) -> str | None:
+        """Return when a rollback last began to put a deployment live on an environment, None when none did.
+
+        A later change of the environment by another plan makes it history.
+
+        Parameters
+        ----------
+        deployment_id, environment_id
+            What was put live, and where.
+        """
+        found = None
+        for record in self.records():
+            if record.get("environment_id") != environment_id or record.get("event") != "begin":
+                continue
+            if record.get("kind") == "rollback" and record.get("after", {}).get("live_id") == deployment_id:
+                found = str(record.get("at"))
+            elif record.get("kind") in {"rollback", "assign"}:
+                found = None
+        return found
 
     def rolled_back(self, *, platform: str, environment_id: str) -> set[str]:
         """Return the ids of deployments that a rollback has replaced on an environment, from this machine.

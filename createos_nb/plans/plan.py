@@ -116,8 +116,8 @@ class Plan(ABC):
         return apply(self, reason=reason, progress=progress)
 
     def __repr__(self) -> str:
-        lines = [f"Plan {self.hash}: {self.title} on {self.platform}"]
-        lines += [f"  {name}: {one_line(old)} -> {one_line(new)}" for name, old, new in self._changes()]
+        lines = [f"Plan {self.hash}: {one_line(self.title)} on {self.platform}"]
+        lines += [f"  {one_line(name)}: {one_line(old)} -> {one_line(new)}" for name, old, new in self._changes()]
         lines += [f"  {n}. {call.operation}: {one_line(call.why)}" for n, call in enumerate(self.calls, 1)]
         lines += [f"  about {self.requests} requests. Risk: {one_line(self.risk, limit=400)}"]
         lines += [f"  note: {one_line(note, limit=400)}" for note in self.notes]

@@ -94,7 +94,7 @@ class Result:
         }
 
     def __repr__(self) -> str:
-        lines = [f"{self.plan.title}: {_MEANING[self.state]}. {one_line(self.detail, limit=400)}"]
+        lines = [f"{one_line(self.plan.title)}: {_MEANING[self.state]}. {one_line(self.detail, limit=400)}"]
         lines += [f"  {step.outcome:7} {step.operation}: {one_line(step.detail)}" for step in self.steps]
         return "\n".join(lines)
 

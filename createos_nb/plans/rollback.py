@@ -11,21 +11,20 @@ import math
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import ClassVar
 
 from createos_nb.api.client import Client
 from createos_nb.api.deployments import Deployment
 from createos_nb.api.environments import Environment
-from createos_nb.errors import CreateOSError, InvalidArgument, OutcomeUnknown, TimedOut
+from createos_nb.errors import CreateOSError, InvalidArgument
 from createos_nb.markup import one_line, table
 from createos_nb.metrics.comparison import Comparison, Counts, compare_error_rates, counts
 from createos_nb.plans.candidates import Candidate, candidates, choose
 from createos_nb.plans.facts import live_facts, newest_version
 from createos_nb.plans.journal import Journal
 from createos_nb.plans.plan import Call, Plan
-from createos_nb.plans.result import Result
 from createos_nb.plans.run import Run
 
 MAX_BASELINE = timedelta(minutes=5)
@@ -35,6 +34,10 @@ _NOT_WRITABLE = re.compile(r"[^a-zA-Z0-9 _-]")
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Rollback(Plan):
     """A rollback of one environment; see `rollback`.
+
+    It is ``done`` when errors fell, or there were none before and after; ``undone`` when they rose, or it
+    did not come live, and what was live before is live again; ``unclear`` when there was too little traffic
+    to tell, or an answer never came: then the rollback stays, and a person has to look.
 
     Attributes
     ----------
@@ -63,40 +66,6 @@ class Rollback(Plan):
         """Read what is live, whether it promotes by itself, and the state of the target."""
         return _facts(self.client, self.project_id, str(self.environment_id), self.target_deployment.id)
 
-    def apply(
-        self,
-        *,
-        reason: str = "",
-        progress: Callable[[str], None] | None = None,
-        min_requests: int | None = None,
-        verify_for_s: float | None = None,
-    ) -> Result:
-        """Pin, assign, wait until it is live, verify by traffic; keep it or undo it.
-
-        Parameters
-        ----------
-        reason
-            Why; it goes into the journal.
-        progress
-            Called with one line at each step.
-        min_requests
-            Requests that the verification needs before it says anything, at least 1; default as planned (100).
-        verify_for_s
-            Seconds it waits for them; default as planned (120).
-
-        Returns
-        -------
-        Result
-            ``done``: errors fell. ``undone``: they rose, or it did not come live, and what was live before is
-            live again. ``unclear``: too little traffic to tell, or an answer never came; the rollback stays.
-        """
-        needed = self.min_requests if min_requests is None else min_requests
-        patience_s = self.verify_for_s if verify_for_s is None else verify_for_s
-        if needed < 1 or patience_s <= 0:
-            raise InvalidArgument("min_requests must be at least 1 and verify_for_s more than 0 seconds.")
-        chosen = replace(self, min_requests=needed, verify_for_s=patience_s)
-        return super(Rollback, chosen).apply(reason=reason, progress=progress)
-
     def carry_out(self, run: Run) -> None:
         """Pin, assign, wait, verify; undo when it made things worse."""
         before = self._baseline()
@@ -107,14 +76,13 @@ class Rollback(Plan):
                 run.step(pin, lambda: self._write_auto_promote(on=False))
             assign = calls["AssignDeploymentToProjectEnvironment"]
             run.step(assign, lambda: self._assign(self.target_deployment))
-            live = run.step(calls["ListProjectEnvironments"], self._wait_live, note=self._live_note)
-        except (OutcomeUnknown, TimedOut):
-            raise
         except CreateOSError as error:
-            if run.changed:
-                self._undo(run, f"It could not be put live ({error})")
+            # Only what was plainly refused is known not to have happened.
+            if run.steps and run.steps[-1].outcome == "failed" and len(run.steps) > 1:
+                self._unpin(run, f"It could not be put live ({error})")
                 return
             raise
+        live = run.step(calls["ListProjectEnvironments"], self._wait_live, note=self._live_note)
         if live.project_deployment_id != self.target_deployment.id:
             self._undo(run, f"{self.target_deployment.version} did not come live")
             return
@@ -122,11 +90,11 @@ class Rollback(Plan):
         comparison = run.step(verify, lambda: self._verify(run, before), note=lambda seen: seen.detail)
         run.measured.update(requests_after=comparison.after.requests, error_rate_after=comparison.after.error_rate)
         version = self.target_deployment.version
-        if comparison.verdict == "rose":
-            self._undo(run, f"Errors rose with {version}: {comparison.detail.rstrip('.')}")
-        elif comparison.after.requests < self.min_requests:
+        if comparison.after.requests < self.min_requests:
             seen = f"{comparison.after.requests} of {self.min_requests} requests came in {self.verify_for_s:g} s."
             run.end("unclear", f"{version} is live, but not verified: only {seen} {self._by_hand()}")
+        elif comparison.verdict == "rose":
+            self._undo(run, f"Errors rose with {version}: {comparison.detail.rstrip('.')}")
         elif comparison.verdict == "unclear":
             run.end("unclear", f"{version} is live, but not verified: {comparison.detail} {self._by_hand()}")
         else:
@@ -184,10 +152,21 @@ class Rollback(Plan):
             )
             after = comparison.after
             run.say(f"  {after.requests} requests since it came live, {after.server_errors} of them errors")
-            settled = after.requests >= self.min_requests and comparison.verdict != "unclear"
-            if settled or comparison.verdict == "rose" or self.clock() >= deadline:
+            # One look, once there is enough: a test that is repeated until it says something says it by chance.
+            if after.requests >= self.min_requests or self.clock() >= deadline:
                 return comparison
             pause_s = min(pause_s * 1.5, 15.0)
+
+    def _unpin(self, run: Run, why: str) -> None:
+        """Let it promote by itself again, after nothing but that was changed."""
+        version = self.live_deployment.version
+        unpin = Call("UpdateProjectEnvironment", {"is_auto_promote_enabled": True}, "promote by itself again")
+        try:
+            run.step(unpin, lambda: self._write_auto_promote(on=True))
+        except CreateOSError as error:
+            run.end("unclear", f"{why}; {version} is still live, but promotes no longer by itself ({error}).")
+        else:
+            run.end("undone", f"{why}. {version} is still live.")
 
     def _undo(self, run: Run, why: str) -> None:
         """Put back what was live and how it promoted: one attempt, then a person has to look."""
@@ -259,6 +238,11 @@ def rollback(
     live = facts.live
     if live is None:
         raise InvalidArgument(f"Nothing is live on {project}/{environment}, so there is nothing to roll back.")
+    if deployment is None and (earlier := Journal().rollback_to(live.id, environment_id=environment_id)):
+        raise InvalidArgument(
+            f"{live.version} was put live on {project}/{environment} by a rollback already ({earlier}). "
+            "To go further back, name the deployment."
+        )
     left = Journal().rolled_back(platform=client.settings.api_url, environment_id=environment_id)
     older = candidates(facts.deployments, live, left)
     target = choose(older, facts.deployments, live, deployment, f"{project}/{environment}")

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from createos_nb.errors import CreateOSError, OutcomeUnknown, PlanStale, TimedOut
+from createos_nb.errors import (
+    CreateOSError,
+    OutcomeUnknown,
+    PlanStale,
+    ServerError,
+    TimedOut,
+    UnexpectedResponse,
+)
 from createos_nb.markup import one_line
 from createos_nb.plans.journal import Journal
 from createos_nb.plans.lease import lease
@@ -29,6 +35,7 @@ class Run:
         self.steps: list[Step] = []
         self.measured: dict[str, Any] = {}
         self.state: State = "unclear"
+        self.unwritten = ""
         self.detail = ""
         self.say = progress
         self._journal = journal
@@ -71,7 +78,10 @@ class Run:
         try:
             result = do()
         except BaseException as error:
-            unsure = isinstance(error, OutcomeUnknown | TimedOut) or not isinstance(error, CreateOSError)
+            # A server that failed while it answered, and an answer that cannot be read, may well have done it.
+            unsure = not isinstance(error, CreateOSError) or isinstance(
+                error, OutcomeUnknown | TimedOut | ServerError | UnexpectedResponse
+            )
             self._ended(call, started, "unknown" if unsure else "failed", str(error) or type(error).__name__)
             raise
         self._ended(call, started, "ok", note(result))
@@ -80,7 +90,14 @@ class Run:
     def _ended(self, call: Call, started: datetime, outcome: Any, detail: str) -> None:
         step = Step(call.operation, call.why, outcome, one_line(detail, limit=500), started, datetime.now(UTC))
         self.steps.append(step)
-        self.record("outcome", operation=call.operation, step=call.why, outcome=outcome, detail=step.detail)
+        self.record_after("outcome", operation=call.operation, step=call.why, outcome=outcome, detail=step.detail)
+
+    def record_after(self, event: str, **facts: object) -> None:
+        """Write a record of what has happened already; a journal that fails now must not hide it."""
+        try:
+            self.record(event, **facts)
+        except CreateOSError as error:
+            self.unwritten = str(error)
 
     def end(self, state: State, detail: str) -> None:
         """Name the state that the run ends in."""
@@ -94,11 +111,14 @@ class Run:
 
 def apply(plan: Plan, *, reason: str = "", progress: Callable[[str], None] | None = None) -> Result:
     """Apply a plan; see `Plan.apply`."""
+    journal = Journal()
     with lease(plan.platform, plan.project_id, plan.environment_id, plan.title):
+        # Whoever held the lease before is gone, so that a run of this target without an end was cut off.
+        journal.close_interrupted(platform=plan.platform, environment_id=plan.environment_id)
         now = plan.observe()
         if now != dict(plan.before):
             raise PlanStale(_moved(plan.before, now), before=dict(plan.before), now=now)
-        run = Run(plan, Journal(), reason, progress or (lambda _line: None))
+        run = Run(plan, journal, reason, progress or (lambda _line: None))
         try:
             plan.carry_out(run)
         except CreateOSError as error:
@@ -108,10 +128,11 @@ def apply(plan: Plan, *, reason: str = "", progress: Callable[[str], None] | Non
         except BaseException as error:
             # An interrupt, say. The record must stand, whatever comes after.
             run.end("unclear", f"{type(error).__name__} in the middle of it; look at what is live.")
-            with suppress(CreateOSError):
-                run.record("end", state=run.state, detail=run.detail)
+            run.record_after("end", state=run.state, detail=run.detail)
             raise
-        run.record("end", state=run.state, detail=run.detail, measured=run.measured)
+        run.record_after("end", state=run.state, detail=run.detail, measured=run.measured)
+        if run.unwritten:
+            run.end(run.state, f"{run.detail} {run.unwritten}")
         run.say(f"{plan.title}: {run.state}. {run.detail}")
         return Result(run.state, plan, run.detail, tuple(run.steps), run.measured, run.id, run.head)
 

@@ -40,10 +40,10 @@ class Scale(Plan):
         )
         environment = run.step(
             wait,
-            lambda: self.client.environments.wait(self.project_id, str(self.environment_id)),
+            lambda: self.client.environments.wait(self.project_id, str(self.environment_id), resources=wanted),
             note=lambda seen: f"{seen.resources.replicas} replicas" if seen.resources else seen.status,
         )
-        if environment.resources == wanted:
+        if wanted.same_as(environment.resources):
             run.end("done", f"{self.target} runs {_sentence(wanted)}.")
         else:
             run.end("unclear", f"{self.target} is active, but not with {_sentence(wanted)}. Look at its logs.")
@@ -91,7 +91,7 @@ def scale(
     # The declaration knows the bounds; asking it for the request checks them before anything is sent.
     Environments.update_resources.request(project_id, environment_id, **wanted)
     resources = Resources(**wanted)
-    if resources == now.resources:
+    if resources.same_as(now.resources):
         raise InvalidArgument(f"{project}/{environment} has {_sentence(resources)} already.")
     return Scale(
         client=client,

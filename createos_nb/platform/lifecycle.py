@@ -7,6 +7,7 @@ import logging
 import shutil
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from createos_nb.platform.processes import StartFailed, Supervisor
 from createos_nb.platform.runtimelogs import RuntimeLogs
 from createos_nb.platform.serving import Serving
 from createos_nb.platform.store import Store
-from createos_nb.platform.variables import revealed, started_with
+from createos_nb.platform.variables import started_with
 
 BUILDS_AT_ONCE = 2
 
@@ -63,6 +64,7 @@ class Lifecycle:
         self._slots = asyncio.Semaphore(BUILDS_AT_ONCE)
         self._locks: dict[str, asyncio.Lock] = {}
         self._pending: dict[str, int] = {}
+        self._latest: dict[str, object] = {}
         self._builds: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         serving.on_crash = self._crashed
@@ -176,16 +178,17 @@ class Lifecycle:
 
     def promote(self, environment: Environment, deployment: Deployment) -> None:
         """Begin to put a deployment live; the environment is ``promoting`` until it serves, or cannot."""
+        asked = self._latest[environment.id] = object()
         self._begin(
             environment.id,
-            lambda: self._promote(environment.id, deployment.id),
+            lambda: self._promote(environment.id, deployment.id, asked),
             status="promoting",
             wanted_deployment_id=deployment.id,
         )
 
-    async def _promote(self, environment_id: str, deployment_id: str) -> None:
-        if self.store.wanted(environment_id) not in {None, deployment_id}:
-            return  # Another one was asked for since, and follows.
+    async def _promote(self, environment_id: str, deployment_id: str, asked: object) -> None:
+        if self._latest[environment_id] is not asked:
+            return  # Overtaken: what was asked for since follows.
         environment = self.store.get(Environment, environment_id)
         deployment = self.store.get(Deployment, deployment_id)
         variables = started_with(deployment, environment)
@@ -197,7 +200,7 @@ class Lifecycle:
             live = {}
         with self.store.transaction():
             self.store.change(Environment, environment_id, **live)
-            if self.store.wanted(environment_id) == deployment_id:
+            if self._latest[environment_id] is asked:
                 self.store.change(Environment, environment_id, wanted_deployment_id=None)
             if live and deployment.status in {"sleeping", "crashing"}:
                 self.store.change(Deployment, deployment_id, status="deployed")
@@ -255,6 +258,7 @@ class Lifecycle:
             self._pending[environment_id] -= 1
             if not self._pending[environment_id]:
                 del self._pending[environment_id]
+                self._latest.pop(environment_id, None)
                 if self._stays(environment_id):
                     self.store.change(Environment, environment_id, status="active", wanted_deployment_id=None)
 
@@ -387,15 +391,5 @@ class Lifecycle:
 
 
 def _build_settings(settings: VcsSettings) -> BuildSettings:
-    return BuildSettings(
-        runtime=settings.runtime,
-        port=settings.port,
-        install_command=settings.install_command,
-        build_command=settings.build_command,
-        run_command=settings.run_command,
-        build_flag=settings.build_flag,
-        run_flag=settings.run_flag,
-        build_dir=settings.build_dir,
-        directory_path=settings.directory_path,
-        build_vars=revealed(settings.build_vars),
-    )
+    given = {field.name: getattr(settings, field.name) for field in fields(BuildSettings)}
+    return BuildSettings(**{name: value for name, value in given.items() if value is not None})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from createos_nb import schema
+from createos_nb.api.environments import Environment
 from createos_nb.api.secret import Secret
 from createos_nb.errors import CreateOSError
 from createos_nb.reports.evidence import Evidence, Gap, Note, Pin
@@ -40,6 +41,7 @@ class Collection:
         (self._target,) = selection.targets()
         self._workspace = Workspace(selection.api)
         self.gaps: list[Gap] = []
+        self._variables_are_known = False
         self.secrets: dict[str, Secret] = {"the API key": self._workspace.api.settings.credential}
 
     def evidence(self, identifier: str, title: str, notes: list[Note], pins: list[Pin]) -> Evidence:
@@ -95,11 +97,24 @@ class Collection:
             environment.extra.endpoint or "",
             *environment.extra.custom_domains,
         ]
-        variables = {f"the variable {name}": value for name, value in environment.settings.run_envs.items()}
-        self.secrets.update(worth_hiding(variables, public=public))
+        self.secrets.update(worth_hiding(self._variables(environment), public=public))
+        self._variables_are_known = True
         return schema.ENVIRONMENTS.frame([schema.environment_row(self._target.names[0], environment)])
 
+    def _variables(self, environment: Environment) -> dict[str, Secret]:
+        """Return every variable that a process of the environment, or a build, may have been given."""
+        api, project_id = self._workspace.api, self._target.ids[0]
+        settings = [api.projects.get(project_id).settings]
+        settings += [deployment.settings for deployment in api.deployments.list(project_id)]
+        found = {f"the variable {name}": value for name, value in environment.settings.run_envs.items()}
+        for number, each in enumerate(item for item in settings if item is not None):
+            for name, value in {**(each.build_vars or {}), **(each.run_envs or {})}.items():
+                found.setdefault(f"the variable {name} of settings {number}", value)
+        return found
+
     def _logs(self) -> pd.DataFrame:
+        if not self._variables_are_known:
+            raise CreateOSError("Left out: the variables whose values to mask in it could not be read.")
         # The platform only gives the log's end, so what came after the window is cut off here.
         logs = self._selection.logs(since=datetime.now(UTC) - self._window.start)
         return logs[logs["timestamp"].isna() | _within(logs["timestamp"], self._window)].reset_index(drop=True)

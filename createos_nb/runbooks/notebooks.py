@@ -72,7 +72,8 @@ def find(name: str) -> Path:
     if name not in known:
         raise RunbookError(
             f"There is no runbook {one_line(name)!r}. There are: {', '.join(path.stem for path in _runbooks())}. "
-            "A notebook of your own is given by its path, ending in .ipynb."
+            "A notebook of your own is given by its path, ending in .ipynb.",
+            refused=True,
         )
     return known[name]
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from createos_nb.workspace import Workspace
 
+REFUSALS = frozenset({"InvalidArgument", "LeaseHeld", "NotFound", "PlanStale", "SettingsError"})
+"""Errors in a cell that say that something was refused, and nothing changed."""
+
 _TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
 
 
@@ -99,7 +102,8 @@ def _check(name: str, declared: Mapping[str, Parameter], given: Mapping[str, obj
         if parameter not in declared:
             raise RunbookError(
                 f"The runbook {name} has no parameter {one_line(parameter)!r}. It has: {', '.join(declared)}. "
-                "A key is never one: set CREATEOS_API_KEY_FILE, or pass ws=."
+                "A key is never one: set CREATEOS_API_KEY_FILE, or pass ws=.",
+                refused=True,
             )
         wanted = declared[parameter].type
         # bool is an int to Python, and never meant as one.
@@ -107,7 +111,8 @@ def _check(name: str, declared: Mapping[str, Parameter], given: Mapping[str, obj
         if not fits:
             raise RunbookError(
                 f"The parameter {parameter} of {name} is {wanted}, not {type(value).__name__} "
-                f"({declared[parameter].help or 'see runbooks.describe'})."
+                f"({declared[parameter].help or 'see runbooks.describe'}).",
+                refused=True,
             )
 
 
@@ -117,7 +122,8 @@ def _refuse_key(given: Mapping[str, object], ws: Workspace | None) -> None:
         if isinstance(value, str) and (value == key or value.startswith("skp_")):
             raise RunbookError(
                 f"The parameter {parameter} looks like an API key, and parameters are written into the notebook. "
-                "Set CREATEOS_API_KEY_FILE, or pass ws=."
+                "Set CREATEOS_API_KEY_FILE, or pass ws=.",
+                refused=True,
             )
 
 
@@ -171,6 +177,7 @@ def _execute(
         raise RunbookError(
             f"{source.stem} failed: {error.ename}: {one_line(error.evalue, limit=600)} See {target}.",
             notebook_path=target,
+            refused=error.ename in REFUSALS,
         ) from None
     except (CellTimeoutError, DeadKernelError) as error:
         raise RunbookError(

@@ -59,9 +59,7 @@ def test_a_domain_without_records_stays_pending_and_says_why(shop):
     assert (found.status, found.environment_id) == ("pending", None)
 
 
-@pytest.mark.parametrize(
-    "name", ["", "x", "no-dot", "a..example", "-a.example", "a b.example", "a" * 64 + ".example"]
-)
+@pytest.mark.parametrize("name", ["", "x", "no-dot", "a..b", "-a.example", "a b.example", "a" * 64 + ".b"])
 def test_a_name_that_is_none_is_refused_before_anything_is_sent(on_wire, name):
     shop, wire = on_wire
     wire.sent.clear()
@@ -72,7 +70,7 @@ def test_a_name_that_is_none_is_refused_before_anything_is_sent(on_wire, name):
 
 def test_a_domain_that_leads_here_already_needs_no_plan(shop, name):
     domain(shop.client, **shop.production, name=name).apply()
-    with pytest.raises(InvalidArgument, match="leads to .* already"):
+    with pytest.raises(InvalidArgument, match=r"leads to .* already"):
         domain(shop.client, **shop.production, name=name)
 
 

@@ -32,8 +32,14 @@ def test_what_is_not_given_stays(shop):
 
 @pytest.mark.parametrize(
     ("wanted", "field"),
-    [({"replicas": 0}, "replicas"), ({"replicas": 4}, "replicas"), ({"cpu_millicores": 501}, "cpu")]
-    + [({"memory_mb": 499}, "memory"), ({"replicas": 1}, "already"), ({}, "already")],
+    [
+        ({"replicas": 0}, "replicas"),
+        ({"replicas": 4}, "replicas"),
+        ({"cpu_millicores": 501}, "cpu"),
+        ({"memory_mb": 499}, "memory"),
+        ({"replicas": 1}, "already"),
+        ({}, "already"),
+    ],
     ids=str,
 )
 def test_a_size_that_cannot_be_is_refused(shop, wanted, field):

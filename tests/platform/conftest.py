@@ -43,7 +43,7 @@ class Echo(http.server.BaseHTTPRequestHandler):
 
 if os.environ.get("REFUSES_TO_START"):
     sys.exit("It refuses to start.")
-print("It listens.", flush=True)
+print(f"It listens, version {VERSION}.", flush=True)
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Echo).serve_forever()
 """
 

@@ -91,7 +91,7 @@ def test_a_new_key_is_good_until_it_is_revoked(client, stranger):
     assert new.secret.reveal() not in str([key.wire() for key in client.api_keys.list()])
 
 
-# --- who may ask ----------------------------------------------------------------------------------------------
+# --- who may ask --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_second_origin_does_not_hide_the_first(http):
     assert http.get("/v1/users/me", headers={"Origin": own}).status_code == 200
 
 
-# --- bodies ---------------------------------------------------------------------------------------------------
+# --- bodies -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
@@ -216,7 +216,7 @@ def test_what_is_refused_changes_nothing(http):
     assert http.get("/v1/projects").json() == before
 
 
-# --- answers --------------------------------------------------------------------------------------------------
+# --- answers ------------------------------------------------------------------------------------------------
 
 
 def test_there_is_an_envelope_also_where_nothing_is(http):

@@ -29,7 +29,7 @@ def status_of(process):
         return psutil.STATUS_ZOMBIE
 
 
-# --- kill -9 ----------------------------------------------------------------------------------------------------
+# --- kill -9 ------------------------------------------------------------------------------------------------
 
 
 def test_a_killed_platform_serves_again_what_was_live_and_leaves_no_orphan(own):
@@ -66,10 +66,23 @@ def test_an_acknowledged_assignment_survives_a_crash(own):
     assert site.visit().json()["version"] == 1
 
 
+def test_of_assignments_in_a_row_the_last_one_survives_a_crash_in_the_middle(own):
+    site = make_site(own.start(), "overtaken")
+    first, second, third = (site.deploy(echo(version, before=SLOW_START)) for version in (1, 2, 3))
+    site.live(third.id)
+    for deployment in (first, second, first, second):
+        site.client.environments.assign_deployment(*site.target, deployment_id=deployment.id)
+    eventually(lambda: site.environment.project_deployment_id == first.id)
+    own.kill()
+    site = own.again(site)
+    assert site.live(second.id).project_deployment_id == second.id
+
+
 def test_an_interrupted_build_is_taken_up_again(own):
-    site = make_site(own.start(), "interrupted", build_command="test -e again || { touch again; sleep 600; }")
+    command = "test -e again || { touch again; echo asleep; sleep 600; }"
+    site = make_site(own.start(), "interrupted", build_command=command)
     deployment_id = site.begin(echo())
-    eventually(lambda: "sleep 600" in site.log(deployment_id))
+    eventually(lambda: "asleep" in site.log(deployment_id).splitlines())
     children = own.kill()
     site = own.again(site)
     eventually(lambda: gone(children))
@@ -122,7 +135,7 @@ def test_a_stopped_platform_takes_its_applications_with_it(own):
     eventually(lambda: gone(children))
 
 
-# --- failures ---------------------------------------------------------------------------------------------------
+# --- failures -----------------------------------------------------------------------------------------------
 
 
 def test_what_does_not_start_leaves_what_serves_and_says_why(site):
@@ -166,16 +179,18 @@ def test_the_first_start_has_the_variables_of_the_environment_it_is_for(site):
     assert site.deploy(echo(before="import os; os.environ['NEEDED']")).status == "deployed"
 
 
-# --- changes that meet ------------------------------------------------------------------------------------------
+# --- changes that meet --------------------------------------------------------------------------------------
 
 
-def test_of_assignments_in_a_row_the_last_one_stays(site):
-    deployments = [site.deploy(echo(version)) for version in (1, 2)]
-    site.live(deployments[1].id)
-    for deployment in (deployments[0], deployments[1], deployments[0]):
+def test_of_assignments_in_a_row_the_last_one_stays_and_no_other_is_started_in_vain(site):
+    first, second = (site.deploy(echo(version, before=SLOW_START)) for version in (1, 2))
+    site.live(second.id)
+    for deployment in (first, second, first, second):
         site.client.environments.assign_deployment(*site.target, deployment_id=deployment.id)
-    assert site.live(deployments[0].id).project_deployment_id == deployments[0].id
-    assert site.visit().json()["version"] == 1
+    assert site.live(second.id).project_deployment_id == second.id
+    assert site.visit().json()["version"] == 2
+    # Once by itself when it was new, once for the first assignment; the other one was overtaken.
+    assert site.client.environments.logs(*site.target, since_seconds=600).count("It listens, version 1.") == 2
 
 
 def test_an_environment_is_active_only_when_all_that_was_asked_for_is_done(site):

@@ -39,11 +39,11 @@ def test_a_new_project_is_as_it_was_asked_for(create, client):
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
-        ({"uniqueName": "abc"}, "uniqueName"),
-        ({"uniqueName": "x" * 33}, "uniqueName"),
-        ({"uniqueName": "with space"}, "uniqueName"),
-        ({"uniqueName": "../../etc"}, "uniqueName"),
-        ({"displayName": "Mäde"}, "displayName"),
+        ({"uniqueName": "abc"}, "unique_name"),
+        ({"uniqueName": "x" * 33}, "unique_name"),
+        ({"uniqueName": "with space"}, "unique_name"),
+        ({"uniqueName": "../../etc"}, "unique_name"),
+        ({"displayName": "Mäde"}, "display_name"),
         ({"type": "mainframe"}, "type"),
         ({"settings": None}, "settings"),
         ({"settings": {"port": 65536}}, "port"),

@@ -174,7 +174,7 @@ def test_what_stays_inside_is_not_part_of_the_models(store):
     assert store.live_variables(environment.id) == {"TOKEN": "open sesame"}
 
 
-# --- files that cannot be used are left as they are -------------------------------------------------------------
+# --- files that cannot be used are left as they are ---------------------------------------------------------
 
 
 def whole(path):
@@ -222,7 +222,7 @@ def test_a_lost_file_is_not_replaced_by_an_empty_one(path, content):
     assert not path.exists() or path.read_bytes() == b""
 
 
-# --- kill -9 ----------------------------------------------------------------------------------------------------
+# --- kill -9 ------------------------------------------------------------------------------------------------
 
 WRITER = """
     import sys
