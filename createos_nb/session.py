@@ -19,7 +19,8 @@ def connect(api_url: str | None = None, *, api_key: str | Secret | Path | None =
         Origin of the API; default ``CREATEOS_API_URL``, else the public platform.
     api_key
         A key, or the path of the file that holds it; default ``CREATEOS_API_KEY``,
-        ``CREATEOS_API_KEY_FILE``, ``CREATEOS_ACCESS_TOKEN``, then the official client's ``~/.createos/.token``. Do not write one into a notebook.
+        ``CREATEOS_API_KEY_FILE``, ``CREATEOS_ACCESS_TOKEN``, then the official client's
+        ``~/.createos/.token``. Do not write one into a notebook.
 
     Raises
     ------

@@ -67,9 +67,15 @@ class Journal:
 
     def records(self) -> list[dict[str, Any]]:
         """Return all whole records, oldest first."""
-        if not self.path.exists():
+        try:
+            lines = self.path.read_bytes().splitlines()
+        except FileNotFoundError:
             return []
-        return [record for line in self.path.read_bytes().splitlines() if (record := _read(line)) is not None]
+        except OSError as error:
+            raise CreateOSError(
+                f"Cannot read the journal {self.path}: {error.strerror}. Look at the file."
+            ) from None
+        return [record for line in lines if (record := _read(line)) is not None]
 
     def close_interrupted(self, *, platform: str, environment_id: str | None) -> None:
         """End every run of a target that has no end as ``unclear``; call it while holding the lease.

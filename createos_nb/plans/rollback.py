@@ -106,7 +106,8 @@ class Rollback(Plan):
     def _baseline(self) -> Counts:
         now = math.floor(self.clock())
         since = max(self.live_deployment.created_at.timestamp(), now - MAX_BASELINE.total_seconds())
-        return self._counts(math.floor(since), now)
+        # The present second is counted too: nothing has been changed in it yet.
+        return self._counts(math.floor(since), now + 1)
 
     def _counts(self, start: int, end: int) -> Counts:
         seen = self.client.analytics.overall_requests(
@@ -141,7 +142,10 @@ class Rollback(Plan):
         return f"{self.target_deployment.version} is live" if arrived else "another deployment is live"
 
     def _verify(self, run: Run, before: Counts) -> Comparison:
-        """Count from the first whole second after it came live until there is enough, or time is up."""
+        """Count from the first whole second after it came live until there is enough, or time is up.
+
+        The second is this machine's: its clock has to agree with the platform's.
+        """
         start = math.floor(self.clock()) + 1
         deadline = self.clock() + self.verify_for_s
         pause_s = 1.0
@@ -157,6 +161,11 @@ class Rollback(Plan):
                 return comparison
             pause_s = min(pause_s * 1.5, 15.0)
 
+    def _rewritten(self) -> str:
+        if self.written_description == self.before["description"]:
+            return ""
+        return f" Its description stays {self.written_description!r}, which the API can write."
+
     def _unpin(self, run: Run, why: str) -> None:
         """Let it promote by itself again, after nothing but that was changed."""
         version = self.live_deployment.version
@@ -166,7 +175,7 @@ class Rollback(Plan):
         except CreateOSError as error:
             run.end("unclear", f"{why}; {version} is still live, but promotes no longer by itself ({error}).")
         else:
-            run.end("undone", f"{why}. {version} is still live.")
+            run.end("undone", f"{why}. {version} is still live.{self._rewritten()}")
 
     def _undo(self, run: Run, why: str) -> None:
         """Put back what was live and how it promoted: one attempt, then a person has to look."""
@@ -188,7 +197,7 @@ class Rollback(Plan):
             run.end("unclear", f"{why}, and undoing it failed ({error}). {by_hand}")
             return
         if live.project_deployment_id == back.id:
-            run.end("undone", f"{why}. {back.version} is live again.")
+            run.end("undone", f"{why}. {back.version} is live again.{self._rewritten()}")
         else:
             run.end("unclear", f"{why}, and {back.version} did not come back. {by_hand}")
 
@@ -234,6 +243,8 @@ def rollback(
     InvalidArgument
         Nothing is live, or there is nothing that can be rolled back to; the message says why.
     """
+    if min_requests < 1 or verify_for_s <= 0:
+        raise InvalidArgument("min_requests must be at least 1 and verify_for_s more than 0 seconds.")
     facts = live_facts(client, project_id, environment_id)
     live = facts.live
     if live is None:

@@ -118,7 +118,10 @@ def apply(plan: Plan, *, reason: str = "", progress: Callable[[str], None] | Non
         now = plan.observe()
         if now != dict(plan.before):
             raise PlanStale(_moved(plan.before, now), before=dict(plan.before), now=now)
-        run = Run(plan, journal, reason, progress or (lambda _line: None))
+        try:
+            run = Run(plan, journal, reason, progress or (lambda _line: None))
+        except CreateOSError as error:
+            raise CreateOSError(f"{error} Nothing was changed.") from None
         try:
             plan.carry_out(run)
         except CreateOSError as error:

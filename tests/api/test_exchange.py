@@ -69,14 +69,16 @@ def play(safety, *answers):
 
 # --- envelopes (SAFETY H01) ---------------------------------------------------------------------------
 
-NOT_A_SUCCESS = {
-    "fail": b'{"status": "fail", "data": "the name is taken"}',
-    "error": b'{"status": "error", "message": "broken"}',
-    "fail without a reason": b'{"status": "fail"}',
-    "fail with data of the right shape": b'{"status": "fail", "data": {"id": "1"}}',
-    "another spelling of fail": b'{"success": false, "message": "no"}',
-    "an error object": b'{"error": {"code": "x", "message": "no", "details": null}}',
-    "an error text": b'{"error": "no"}',
+REFUSALS = {
+    "fail": (b'{"status": "fail", "data": "the name is taken"}', "the name is taken"),
+    "error": (b'{"status": "error", "message": "broken"}', "broken"),
+    "fail without a reason": (b'{"status": "fail"}', "no reason given"),
+    "fail with data of the right shape": (b'{"status": "fail", "data": {"id": "1"}}', '{"id": "1"}'),
+    "another spelling of fail": (b'{"success": false, "message": "no"}', "no"),
+    "an error object": (b'{"error": {"code": "x", "message": "no", "details": null}}', "no"),
+    "an error text": (b'{"error": "no"}', "no"),
+}
+NO_ANSWER_AT_ALL = {
     "no status": b'{"data": {"id": "1"}}',
     "an unknown status": b'{"status": "ok", "data": {"id": "1"}}',
     "no data": b'{"status": "success"}',
@@ -92,23 +94,33 @@ NOT_A_SUCCESS = {
     "not utf-8": b'{"status": "success", "data": "\xff"}',
     "nested without end": b"[" * 200_000,
 }
+STATUSES = [200, 201, 204]
 
 
-@pytest.mark.parametrize("body", NOT_A_SUCCESS.values(), ids=NOT_A_SUCCESS)
-def test_no_operation_takes_an_answer_that_is_no_success_for_one(arguments, body):
-    for declared, status in product(OPERATIONS.values(), [200, 201, 204]):
+@pytest.mark.parametrize(("body", "said"), REFUSALS.values(), ids=REFUSALS)
+def test_every_operation_takes_a_refusal_within_a_success_for_what_it_is(arguments, body, said):
+    for declared, status in product(OPERATIONS.values(), STATUSES):
         answer = response(status, body, x_request_id="r-1")
         played = Played(declared.exchange(**arguments(declared)), lambda _request, answer=answer: answer)
 
-        assert isinstance(played.error, errors.Rejected | errors.UnexpectedResponse), declared.name
+        error = played.error
+        assert type(error) is errors.Rejected, declared.name
+        assert len(played.requests) == 1
+        assert (error.operation, error.method, error.path) == (declared.name, declared.method, declared.path)
+        assert (error.status, error.detail, error.request_id) == (status, said, "r-1")
+        assert str(error).startswith(declared.name)
+
+
+@pytest.mark.parametrize("body", NO_ANSWER_AT_ALL.values(), ids=NO_ANSWER_AT_ALL)
+def test_no_operation_makes_a_value_of_something_else(arguments, body):
+    for declared, status in product(OPERATIONS.values(), STATUSES):
+        answer = response(status, body)
+        played = Played(declared.exchange(**arguments(declared)), lambda _request, answer=answer: answer)
+
+        assert type(played.error) is errors.UnexpectedResponse, declared.name
         assert len(played.requests) == 1
         assert str(played.error).startswith(declared.name)
         assert "s3cret" not in str(played.error)
-        if isinstance(played.error, errors.Rejected):
-            said = played.error
-            assert said.detail
-            assert (said.operation, said.method, said.path) == (declared.name, declared.method, declared.path)
-            assert (said.status, said.request_id) == (status, "r-1")
 
 
 AS_DOCUMENTED = [

@@ -146,9 +146,7 @@ def test_a_value_out_of_bounds_is_refused_before_any_request_and_named(call, fie
 def test_a_refusal_is_one_sentence_with_the_value_and_the_bound():
     with pytest.raises(InvalidArgument) as raised:
         Environments.update_resources.request("p", "e", cpu=200, memory=500, replicas=4)
-    assert str(raised.value) == (
-        "UpdateProjectEnvironmentResources: replicas=4 is refused: it must be 1 to 3."
-    )
+    assert str(raised.value) == ("UpdateProjectEnvironmentResources: replicas=4 is refused: it must be 1 to 3.")
 
 
 def test_a_refusal_never_shows_a_variables_value():

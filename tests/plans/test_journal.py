@@ -109,7 +109,7 @@ def test_what_was_acknowledged_survives_a_kill(journal):
 
 def test_a_journal_that_cannot_be_written_stops_the_change(tmp_path):
     (tmp_path / "directory").mkdir()
-    with pytest.raises(CreateOSError, match="Nothing was changed"):
+    with pytest.raises(CreateOSError, match="Cannot write the journal"):
         Journal(tmp_path / "directory").write({"platform": HERE})
 
 
@@ -127,7 +127,7 @@ def test_a_full_disk_stops_the_change(tmp_path):
         text=True,
         check=False,
     )
-    assert "Nothing was changed" in result.stderr
+    assert "Cannot write the journal" in result.stderr
 
 
 def test_rows_are_those_of_one_platform_and_fit_the_frame(journal):

@@ -48,7 +48,7 @@ def test_another_process_is_held_off_and_told_by_whom(holder):
 def test_only_the_same_environment_of_the_same_platform_is_held(holder):
     assert held()
     assert not held("other")
-    assert not held(None)
+    assert held(None)  # the whole project
     assert not held(project="other")
     assert not held(platform="http://127.0.0.1:1")
 
@@ -110,6 +110,6 @@ def test_one_of_many_at_once_gets_it():
 
 
 def test_a_note_that_cannot_be_read_is_no_reason_to_enter(holder, home):
-    for note in (home / "leases").glob("*.json"):
+    for note in (home / "leases").rglob("*.json"):
         note.write_text("{")
     assert held()

@@ -97,7 +97,7 @@ def test_a_world_that_moved_is_refused_with_both_states():
 
 def test_nothing_is_changed_without_a_journal(home):
     (home / "journal.jsonl").mkdir()
-    with pytest.raises(CreateOSError, match="Nothing was changed"):
+    with pytest.raises(CreateOSError, match="the journal"):
         paint(lambda: pytest.fail("it acted")).apply()
 
 

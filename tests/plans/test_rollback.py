@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from createos_nb.api.client import Client
 from createos_nb.api.deployments import STATUSES
 from createos_nb.api.message import Request, Response, Unanswered
-from createos_nb.errors import ConnectionFailed, InvalidArgument, LeaseHeld, PlanStale
+from createos_nb.errors import ConnectionFailed, InvalidArgument, LeaseHeld, PlanStale, ServerError
 from createos_nb.plans import assign, rollback
 from createos_nb.plans.journal import Journal
 from createos_nb.plans.lease import lease
@@ -172,8 +172,9 @@ def test_the_hash_confirms_what_would_be_done_and_where():
 
 @pytest.mark.parametrize("options", [{"min_requests": 0}, {"verify_for_s": 0}, {"verify_for_s": -1.0}])
 def test_a_verification_of_nothing_is_refused_before_anything_is_read(options):
+    where = {"project": "shop", "project_id": "p", "environment": "production", "environment_id": "e"}
     with pytest.raises(InvalidArgument, match="at least 1"):
-        planned(["deployed"] * 2, 1).apply(**options)
+        rollback(CLIENT, **where, **options)
 
 
 # --- what becomes of it -------------------------------------------------------------------------------
@@ -205,10 +206,10 @@ def test_showing_a_plan_changes_nothing(incident):
 
 def test_a_rollback_with_traffic_ends_done_and_stays_pinned(incident):
     shop, wire = incident
-    plan = rollback(shop.client, **shop.production)
+    plan = rollback(shop.client, **shop.production, verify_for_s=60)
     said = []
     with Traffic(shop.environment().extra.endpoint, ["/checkout", "/products"], per_second=150):
-        result = plan.apply(reason="checkout answers 500", progress=said.append, verify_for_s=60)
+        result = plan.apply(reason="checkout answers 500", progress=said.append)
 
     assert (result.state, len(result.steps)) == ("done", 4), result
     assert result.measured["error_rate_before"] > 0.2
@@ -238,13 +239,13 @@ def test_a_rollback_without_traffic_ends_unclear(incident, clock):
 
 def test_too_little_traffic_is_not_taken_for_a_proof(incident, clock, visit):
     shop, _ = incident
-    plan = replace(rollback(shop.client, **shop.production), clock=clock)
+    plan = replace(rollback(shop.client, **shop.production, verify_for_s=5), clock=clock)
 
     def visit_a_little(seconds):
         visit(shop, ["/products"] * 2)
         clock.sleep(seconds)
 
-    result = replace(plan, sleep=visit_a_little).apply(verify_for_s=5)
+    result = replace(plan, sleep=visit_a_little).apply()
     assert result.state == "unclear"
     assert "not verified" in result.detail
 
@@ -344,13 +345,35 @@ def test_a_connection_lost_before_the_first_change_ends_undone(incident):
     assert shop.environment().is_auto_promote_enabled
 
 
-def test_a_connection_lost_for_good_after_the_pin_ends_unclear_with_the_way_back_by_hand(incident):
+def test_a_connection_lost_at_the_assignment_takes_the_pin_off_again(incident):
     shop, wire = incident
     plan = rollback(shop.client, **shop.production)
     wire.before["AssignDeploymentToProjectEnvironment"] = fail(ConnectionFailed("nothing answers"))
     result = plan.apply()
+    assert (result.state, result.steps[-1].operation) == ("undone", "UpdateProjectEnvironment")
+    now = shop.environment()
+    assert (now.project_deployment_id, now.is_auto_promote_enabled) == (plan.live_deployment.id, True)
+
+
+def test_a_read_that_fails_while_it_comes_live_ends_unclear_and_puts_nothing_back(incident):
+    shop, wire = incident
+    plan = rollback(shop.client, **shop.production)
+
+    def lose_the_list():
+        wire.before["ListProjectEnvironments"] = fail(ServerError("the platform failed"))
+
+    wire.before["AssignDeploymentToProjectEnvironment"] = lose_the_list
+    result = plan.apply()
     assert result.state == "unclear"
-    assert f"Put it back by hand: assign v2 ({plan.live_deployment.id})" in result.detail
+    assert wire.changes == ["UpdateProjectEnvironment", "AssignDeploymentToProjectEnvironment"]
+
+
+def test_a_second_rollback_says_why_it_goes_no_further_back(incident, clock):
+    shop, _ = incident
+    plan = replace(rollback(shop.client, **shop.production), clock=clock, sleep=clock.sleep)
+    plan.apply()
+    with pytest.raises(InvalidArgument, match=r"put live on .+ by a rollback already"):
+        rollback(shop.client, **shop.production)
 
 
 def test_an_answer_that_never_came_ends_unclear(incident):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -185,6 +186,7 @@ def test_an_ephemeral_platform_ends_with_the_process_that_started_it(end):
     _, alive = psutil.wait_procs([platform], timeout=10)
     assert not alive
     assert end == "kill" or not os.path.exists(state)
+    shutil.rmtree(state, ignore_errors=True)  # nobody is left to do it after a kill
 
 
 def test_a_platform_outlives_the_process_that_started_it(state):
