@@ -10,6 +10,8 @@ import pytest
 
 import createos_nb as cos
 from createos_nb import schema
+from createos_nb.api.environments import EnvironmentSettings, Resources
+from createos_nb.api.projects import UploadSettings
 from createos_nb.endpoints import reach
 from createos_nb.errors import InvalidArgument, NotFound, PartialAnswer, PartialWarning
 from createos_nb.workspace import Workspace
@@ -301,3 +303,26 @@ def test_targets_are_facts_that_cannot_be_changed(prod):
     (target,) = prod.targets()
     with pytest.raises(dataclasses.FrozenInstanceError):
         target.project = None
+
+
+def test_an_environment_that_several_keys_name_is_selected_once(ws, shop):
+    one = f"{shop.project}/production"
+    assert ws[[one, one.upper(), f"{shop.project}/prod*"]].name == one
+
+
+def test_projects_whose_names_contain_each_other_are_told_apart(ws, client, shop):
+    longer = f"{shop.project}-2"
+    project_id = client.projects.create(
+        unique_name=longer, display_name="Shop two", type="upload", settings=UploadSettings(port=8000)
+    ).id
+    client.environments.create(
+        project_id,
+        unique_name="production",
+        display_name="Production",
+        description=None,
+        resources=Resources(cpu=200, memory=500, replicas=1),
+        settings=EnvironmentSettings(),
+    )
+    keys = [f"{shop.project}/production", f"{longer}/production"]
+    assert sorted(map(str, ws[keys].targets())) == sorted(keys)
+    client.projects.delete(project_id)

@@ -10,7 +10,14 @@ import pytest
 
 from createos_nb.api.client import Client
 from createos_nb.api.secret import Secret
-from createos_nb.errors import Conflict, CreateOSError, OutcomeUnknown, PlanStale
+from createos_nb.errors import (
+    Conflict,
+    CreateOSError,
+    OutcomeUnknown,
+    PlanStale,
+    ServerError,
+    UnexpectedResponse,
+)
 from createos_nb.plans import Call, Plan, Result
 from createos_nb.plans.journal import Journal
 
@@ -171,3 +178,37 @@ def test_a_dry_run_says_how_to_apply_it():
     assert (result.state, result.steps, result.run) == ("dry_run", (), "")
     assert f"confirm={plan.hash!r}" in result.detail
     assert Journal().records() == []
+
+
+@pytest.mark.parametrize("error", [ServerError("HTTP 504"), UnexpectedResponse("not JSON"), OutcomeUnknown("cut")])
+def test_an_answer_that_may_hide_a_success_ends_unclear(error):
+    result = paint(fail(error)).apply()
+    assert (result.state, result.steps[0].outcome) == ("unclear", "unknown")
+    assert "Nothing was changed" not in result.detail
+
+
+def test_a_journal_that_fails_after_a_call_hides_neither_the_call_nor_itself(home):
+    journal = home / "journal.jsonl"
+
+    def act():
+        journal.rename(home / "moved")
+        journal.mkdir()
+
+    result = paint(act).apply()
+    assert result.state == "done"
+    assert "It is painted. Cannot write the journal" in result.detail
+
+
+def test_a_run_that_was_cut_off_is_ended_as_unclear_by_the_next():
+    with pytest.raises(KeyboardInterrupt):
+        paint(fail(KeyboardInterrupt())).apply()
+    journal = Journal()
+    cut_off = journal.records()[0] | {"run": "cut-off"}
+    journal.write(
+        {name: value for name, value in cut_off.items() if name not in {"hash", "previous", "at", "user"}}
+    )
+    paint(str).apply()
+    ends = {record["run"]: record["state"] for record in journal.records() if record["event"] == "end"}
+    assert ends["cut-off"] == "unclear"
+    assert len(ends) == 3
+    assert journal.tampered() is None

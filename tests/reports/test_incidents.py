@@ -69,6 +69,17 @@ def test_a_report_tells_the_incident_to_somebody_without_an_account(production, 
     nbformat.validate(nbformat.read(report.notebook, as_version=4))
 
 
+def test_a_variable_of_the_project_is_masked_too(ws, shop, tmp_path):
+    shop.client.projects.update_settings(shop.project_id, run_envs={"TOKEN": Secret(CANARY)})
+    leak = "print('starting with', __import__('os').environ.get('TOKEN'), flush=True)\n"
+    shop.upload(1, main__py=leak + shop.files(1)["main.py"].replace("from __future__ import annotations\n", "", 1))
+    production = ws[f"{shop.project}/production"]
+    assert CANARY in production.logs(since="10m")["raw"].str.cat(), "the application does print it"
+    report = incident("INC-8", production, since="10m").report(tmp_path / "inc-8.ipynb", html=True)
+    assert not report.evidence.gaps
+    assert all(CANARY not in path.read_text(encoding="utf-8") for path in report.files)
+
+
 def test_no_secret_reaches_the_files(production, tmp_path, platform):
     _send(production, requests=10)
     assert CANARY in production.logs(since="10m")["raw"].str.cat(), "the application does print it"
