@@ -184,7 +184,7 @@ class Workspace:
 
     def supported_types(self) -> pd.DataFrame:
         """Return the runtimes and frameworks that can be built (`schema.SUPPORTED_TYPES`)."""
-        return schema.SUPPORTED_TYPES.frame(schema.supported_type_rows(self.api.projects.supported_types()))
+        return schema.SUPPORTED_TYPES.frame(map(schema.supported_type_row, self.api.projects.supported_types()))
 
     def errors(self) -> pd.DataFrame:
         """Return the targets that failed in the last call, and why (`schema.ERRORS`)."""

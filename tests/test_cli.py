@@ -64,7 +64,7 @@ def test_what_is_not_a_command_is_refused_with_code_2(arguments):
         (errors.PlanStale("Moved.", before={}, now={}), 2),
         (errors.LeaseHeld("Held."), 2),
         (errors.PlatformError("Port taken."), 1),
-        (errors.NotFound("No such."), 1),
+        (errors.NotFound("No such."), 2),
         (errors.RunbookError("A cell failed."), 1),
         (KeyboardInterrupt(), 1),
     ],

@@ -14,7 +14,7 @@ from createos_nb.api.api_keys import APIKey
 from createos_nb.api.deployments import STATUSES, BuildLogLine, Deployment
 from createos_nb.api.domains import Domain
 from createos_nb.api.environments import Environment
-from createos_nb.api.projects import Project, SupportedTypes
+from createos_nb.api.projects import Project, SupportedType
 from createos_nb.errors import FrameError
 from createos_nb.timerange import TimeRange
 
@@ -361,11 +361,12 @@ def test_the_accounts_answers_become_rows():
     assert frame["remaining"].isna().tolist() == [False, True]
     user = schema.USER.frame(schema.user_rows(User(id="u1", email="a@example.com")))
     assert user.set_index("field")["value"]["email"] == "a@example.com"
-    supported = SupportedTypes(runtimes=("python:3.12",), frameworks=("nextjs",))
-    assert schema.SUPPORTED_TYPES.frame(schema.supported_type_rows(supported))["kind"].tolist() == [
-        "runtime",
-        "framework",
+    kinds = ("runtime", "framework")
+    supported = [
+        SupportedType(name=name, type=kind) for name, kind in zip(("node:20", "nextjs"), kinds, strict=True)
     ]
+    frame = schema.SUPPORTED_TYPES.frame(map(schema.supported_type_row, supported))
+    assert tuple(frame["kind"]) == kinds
 
 
 def test_build_lines_become_rows():

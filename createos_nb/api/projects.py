@@ -116,11 +116,15 @@ class Availability(Model):
     is_available: bool
 
 
-class SupportedTypes(Model):
-    """What the platform can build and run."""
+class SupportedType(Model):
+    """A runtime or a framework that the platform can build and run."""
 
+    name: str
+    type: Annotated[str, known("framework", "runtime")]
     runtimes: tuple[str, ...] = ()
-    frameworks: tuple[str, ...] = ()
+    """Of a framework: the runtimes it can have."""
+    editables: dict[str, Any] = Field(default_factory=dict)
+    """Which settings a person may change."""
 
 
 class _Operations:
@@ -244,8 +248,8 @@ class _Operations:
         raise NotImplementedError
 
     @operation("GetSupportedProjectTypes", "GET", "/v1/projects/supported")
-    def supported_types(self) -> SupportedTypes:
-        """Return the runtimes and frameworks that the platform can build."""
+    def supported_types(self) -> Listing[SupportedType]:
+        """List the runtimes and frameworks that the platform can build."""
         raise NotImplementedError
 
 

@@ -216,18 +216,20 @@ def stop(state: Path | None = None, *, timeout_s: float = 20.0) -> bool:
     PlatformError
         It did not end in time.
     """
-    address = status(state)
-    if address is None:
+    directory = (state if state is not None else default_state()).resolve()
+    if not _is_locked(directory):
         return False
-    with suppress(ProcessLookupError):
-        os.kill(address.pid, signal.SIGTERM)
+    told: int | None = None
     deadline = time.monotonic() + timeout_s
-    while _is_locked(Path(address.state_dir)):
+    while _is_locked(directory):
+        # One that is only starting has no address yet, and one that is ending no longer.
+        if told is None and (address := _read(directory)) is not None:
+            told = address.pid
+            with suppress(ProcessLookupError):
+                os.kill(told, signal.SIGTERM)
         if time.monotonic() > deadline:
-            raise PlatformError(
-                f"The platform (process {address.pid}) did not end within {timeout_s:g} s. End it with: "
-                f"kill -9 {address.pid}"
-            )
+            how = f" End it with: kill -9 {told}" if told else f" See {directory / 'platform.log'}."
+            raise PlatformError(f"The platform on {directory} did not end within {timeout_s:g} s.{how}")
         time.sleep(_POLL_S)
     return True
 

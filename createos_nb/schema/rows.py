@@ -30,7 +30,7 @@ from createos_nb.api.api_keys import APIKey
 from createos_nb.api.deployments import BuildLogLine, Deployment
 from createos_nb.api.domains import Domain
 from createos_nb.api.environments import Environment
-from createos_nb.api.projects import Project, SupportedTypes
+from createos_nb.api.projects import Project, SupportedType
 from createos_nb.timerange import TimeRange
 
 Row = dict[str, object]
@@ -132,13 +132,9 @@ def user_rows(user: User) -> list[Row]:
     return [{"field": name, "value": value} for name, value in user.model_dump(mode="json").items()]
 
 
-def supported_type_rows(supported: SupportedTypes) -> list[Row]:
-    """Return the rows for `SUPPORTED_TYPES`."""
-    return [
-        {"kind": kind, "name": name}
-        for kind, names in (("runtime", supported.runtimes), ("framework", supported.frameworks))
-        for name in names
-    ]
+def supported_type_row(supported: SupportedType) -> Row:
+    """Return the row of a runtime or a framework for `SUPPORTED_TYPES`."""
+    return {"kind": supported.type, "name": supported.name}
 
 
 def variable_rows(project: str, environment: Environment) -> list[Row]:

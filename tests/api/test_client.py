@@ -85,9 +85,11 @@ def serving(recorder):
         listening.listen()
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
-        yield recorder
-        server.should_exit = True
-        thread.join()
+        try:
+            yield recorder
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 @pytest.fixture(scope="module")

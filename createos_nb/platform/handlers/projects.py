@@ -11,7 +11,7 @@ from createos_nb.api.projects import (
     Created,
     ImageSettings,
     Project,
-    SupportedTypes,
+    SupportedType,
     UploadSettings,
     VcsSettings,
     VcsSource,
@@ -134,13 +134,13 @@ async def delete(context: Context, *, project_id: str) -> str:
     return "Project is being deleted"
 
 
-async def supported_types(_context: Context) -> SupportedTypes:
+async def supported_types(_context: Context) -> list[SupportedType]:
     """Return the runtimes that this machine has what it takes for."""
     own = sys.version_info[:2]
     minors = [version for version in PYTHONS if version == own or shutil.which("python{}.{}".format(*version))]
     runtimes = ["python:{}.{}".format(*version) for version in minors]
     runtimes += ["node"] if shutil.which("node") else []
-    return SupportedTypes(runtimes=(*runtimes, "static"), frameworks=())
+    return [SupportedType(name=name, type="runtime", runtimes=(name,)) for name in (*runtimes, "static")]
 
 
 def _refuse_unstartable(settings: UploadSettings | VcsSettings | ImageSettings) -> None:
