@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
@@ -45,26 +47,30 @@ class CreateOSEngine(NBClientEngine):  # type: ignore[misc]  # papermill ships n
         environment = {name: value for name, value in {**os.environ, **kernel_env}.items() if value is not None}
         for name in ("input_path", "timeout", "startup_timeout"):
             kwargs.pop(name, None)
-        kwargs.setdefault("config", _private())
         # Reading notebooks and drawing charts load jsonschema, which takes a second to make a grammar for
         # addresses in languages that nothing here uses. This kernel is ours, so it may do without.
         kwargs.setdefault("extra_arguments", [f"--IPKernelApp.exec_lines={WITHOUT_IRI_GRAMMAR}"])
-        client = PapermillNotebookClient(
-            nb_man,
-            timeout=execution_timeout,
-            startup_timeout=start_timeout,
-            kernel_name=kernel_name,
-            log=logger,
-            log_output=log_output,
-            stdout_file=stdout_file,
-            stderr_file=stderr_file,
-            coalesce_streams=True,
-            **kwargs,
-        )
-        executed: NotebookNode = client.execute(env=environment)
+        with tempfile.TemporaryDirectory(prefix="createos-nb-") as sockets:
+            kwargs.setdefault("config", _private(Path(sockets)))
+            client = PapermillNotebookClient(
+                nb_man,
+                timeout=execution_timeout,
+                startup_timeout=start_timeout,
+                kernel_name=kernel_name,
+                log=logger,
+                log_output=log_output,
+                stdout_file=stdout_file,
+                stderr_file=stderr_file,
+                coalesce_streams=True,
+                **kwargs,
+            )
+            executed: NotebookNode = client.execute(env=environment)
         return executed
 
 
-def _private() -> Config:
-    # Sockets in the user's runtime directory: nobody else can reach the kernel, and it starts sooner.
-    return Config() if sys.platform == "win32" else Config({"KernelManager": {"transport": "ipc"}})
+def _private(sockets: Path) -> Config:
+    # Sockets in a directory of its own: nobody else can reach the kernel, and it starts sooner. By default they
+    # would all lie in the working directory under the same names, where two runs at once take each other's.
+    if sys.platform == "win32":
+        return Config()
+    return Config({"KernelManager": {"transport": "ipc", "ip": str(sockets / "kernel")}})

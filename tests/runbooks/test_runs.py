@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -118,3 +120,18 @@ def test_the_record_is_plain_json_and_says_what_a_reader_needs():
 def test_a_notebook_that_never_ran_has_no_record(notebook):
     assert record_in(nbformat.read(notebook(FINISH), as_version=4)) is None
     assert record_in(nbformat.v4.new_notebook()) is None
+
+
+def test_runs_at_once_do_not_meet_and_leave_nothing_in_the_working_directory(notebook, tmp_path):
+    source = str(notebook("print(word)", FINISH))
+    before = set(tmp_path.iterdir())
+    code = "import sys; from createos_nb import runbooks; runbooks.run(sys.argv[1], output=sys.argv[2], word=sys.argv[3])"
+    words = ["one", "two", "three"]
+    runs = [
+        subprocess.Popen([sys.executable, "-c", code, source, f"{word}.ipynb", word], cwd=tmp_path)
+        for word in words
+    ]
+    assert [run.wait(120) for run in runs] == [0, 0, 0]
+    executed = [nbformat.read(tmp_path / f"{word}.ipynb", as_version=4) for word in words]
+    assert [each.cells[3].outputs[0].text for each in executed] == [f"{word}\n" for word in words]
+    assert set(tmp_path.iterdir()) - before == {tmp_path / f"{word}.ipynb" for word in words}
