@@ -125,12 +125,12 @@ def test_a_notebook_that_never_ran_has_no_record(notebook):
 def test_runs_at_once_do_not_meet_and_leave_nothing_in_the_working_directory(notebook, tmp_path):
     source = str(notebook("print(word)", FINISH))
     before = set(tmp_path.iterdir())
-    code = "import sys; from createos_nb import runbooks; runbooks.run(sys.argv[1], output=sys.argv[2], word=sys.argv[3])"
+    code = (
+        "from sys import argv; from createos_nb import runbooks as r; r.run(argv[1], output=argv[2], word=argv[3])"
+    )
     words = ["one", "two", "three"]
-    runs = [
-        subprocess.Popen([sys.executable, "-c", code, source, f"{word}.ipynb", word], cwd=tmp_path)
-        for word in words
-    ]
+    arguments = [[sys.executable, "-c", code, source, f"{word}.ipynb", word] for word in words]
+    runs = [subprocess.Popen(each, cwd=tmp_path) for each in arguments]
     assert [run.wait(120) for run in runs] == [0, 0, 0]
     executed = [nbformat.read(tmp_path / f"{word}.ipynb", as_version=4) for word in words]
     assert [each.cells[3].outputs[0].text for each in executed] == [f"{word}\n" for word in words]
