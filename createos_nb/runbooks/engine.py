@@ -19,7 +19,7 @@ WITHOUT_IRI_GRAMMAR = "import sys; sys.modules.setdefault('rfc3987_syntax', None
 
 
 class CreateOSEngine(NBClientEngine):  # type: ignore[misc]  # papermill ships no type information
-    """Runs a notebook for papermill; ``papermill --engine createos`` finds it too."""
+    """Runs a notebook for papermill; `createos_nb.runbooks.run` registers it."""
 
     @classmethod
     def execute_managed_notebook(

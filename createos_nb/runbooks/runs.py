@@ -159,7 +159,6 @@ def _execute(
 
     from createos_nb.runbooks.engine import CreateOSEngine
 
-    # The entry point is there only when the package is installed.
     papermill_engines.register("createos", CreateOSEngine)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
