@@ -110,6 +110,6 @@ def test_a_rollback_is_planned_then_done_then_reported(shop_id, client, ws, tmp_
     assert "Turn automatic promotion of shop/production on again" in page
 
     before = _state(client, shop_id)
-    with pytest.raises(RunbookError, match="No older deployment of shop/production can serve"):
+    with pytest.raises(RunbookError, match="was put live on shop/production by a rollback already"):
         runbooks.run("rollback", ws=ws, output=tmp_path / "twice.ipynb", dry_run=False, confirm="shop/production")
     assert _state(client, shop_id) == before

@@ -129,7 +129,7 @@ def test_an_unsafe_path_refuses_the_whole_upload(site, sources, http, name):
         archive = http.put(f"{path}/upload-zip", files={"file": zipped({"main.py": "", name: ""})})
         assert archive.status_code == 400
         assert repr(name).strip("'") in archive.json()["data"]
-    assert sources() == before
+    assert sources() <= before  # those of projects that earlier tests delete go meanwhile
     assert not site.client.deployments.list(site.project_id)
 
 
