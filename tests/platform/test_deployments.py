@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -186,11 +187,15 @@ def test_a_deployment_belongs_to_its_project(site, http):
 def test_cancelling_ends_the_build_and_all_that_it_started(site, platform):
     site.client.projects.update_settings(site.project_id, build_command="sleep 612 & sleep 612")
     deployment_id = site.begin(echo())
-    commands = ["sleep", "612"]
+
+    def sleeps(process):
+        # One that has just ended, and was not waited for yet, has no command line any more.
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            return process.cmdline() == ["sleep", "612"]
+        return False
 
     def sleepers():
-        family = psutil.Process(platform.pid).children(recursive=True)
-        return [process for process in family if process.is_running() and process.cmdline() == commands]
+        return list(filter(sleeps, psutil.Process(platform.pid).children(recursive=True)))
 
     eventually(lambda: len(sleepers()) == 2)
     site.client.deployments.cancel(site.project_id, deployment_id)
