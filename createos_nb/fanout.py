@@ -88,7 +88,7 @@ class Failures:
         if failed and len(failed) == len(targets):
             raise failed[0][1]
         whole = complete and not failed
-        frame = kind.concat(_framed(kind, answer, whole) for answer in answers if not isinstance(answer, Exception))
+        frame = kind.concat(_framed(kind, answer, whole=whole) for answer in answers if not isinstance(answer, Exception))
         if failed:
             message = f"{len(failed)} of {len(targets)} targets failed: {failed[0][1]} See ws.errors()."
             if strict:
@@ -106,6 +106,6 @@ def _tried(
         return error
 
 
-def _framed(kind: schema.Kind, answer: Sequence[schema.Row] | pd.DataFrame, whole: bool) -> pd.DataFrame:  # noqa: FBT001
+def _framed(kind: schema.Kind, answer: Sequence[schema.Row] | pd.DataFrame, *, whole: bool) -> pd.DataFrame:
     frame = answer if isinstance(answer, pd.DataFrame) else kind.frame(answer)
     return frame if whole else frame.assign(complete=False)
