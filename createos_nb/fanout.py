@@ -88,7 +88,9 @@ class Failures:
         if failed and len(failed) == len(targets):
             raise failed[0][1]
         whole = complete and not failed
-        frame = kind.concat(_framed(kind, answer, whole=whole) for answer in answers if not isinstance(answer, Exception))
+        frame = kind.concat(
+            _framed(kind, answer, whole=whole) for answer in answers if not isinstance(answer, Exception)
+        )
         if failed:
             message = f"{len(failed)} of {len(targets)} targets failed: {failed[0][1]} See ws.errors()."
             if strict:
