@@ -12,9 +12,10 @@ from createos_nb.api.analytics import AnalyticsOperations, AsyncAnalyticsOperati
 from createos_nb.api.api_keys import APIKeys, AsyncAPIKeys
 from createos_nb.api.deployments import AsyncDeployments, Deployments
 from createos_nb.api.domains import AsyncDomains, Domains
+from createos_nb.api.driver import AsyncDriver, Driver
 from createos_nb.api.environments import AsyncEnvironments, Environments
 from createos_nb.api.projects import AsyncProjects, Projects
-from createos_nb.api.rest import AsyncRestDriver, RestDriver
+from createos_nb.api.rest import AsyncRestTransport, RestTransport
 from createos_nb.api.secret import Secret
 
 
@@ -55,7 +56,7 @@ class Client:
         self, api_url: str | None = None, *, api_key: str | Secret | Path | None = None, timeout_s: float = 30.0
     ) -> None:
         self._settings = _settings.resolve(api_url, api_key=api_key)
-        self._driver = RestDriver(self._settings, timeout_s=timeout_s)
+        self._driver = Driver(RestTransport(self._settings, timeout_s=timeout_s))
         self.projects = Projects(self._driver)
         self.environments = Environments(self._driver)
         self.deployments = Deployments(self._driver)
@@ -75,7 +76,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connections; the client is of no use afterwards."""
-        self._driver.close()
+        self._driver.transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -96,7 +97,7 @@ class AsyncClient:
         self, api_url: str | None = None, *, api_key: str | Secret | Path | None = None, timeout_s: float = 30.0
     ) -> None:
         self._settings = _settings.resolve(api_url, api_key=api_key)
-        self._driver = AsyncRestDriver(self._settings, timeout_s=timeout_s)
+        self._driver = AsyncDriver(AsyncRestTransport(self._settings, timeout_s=timeout_s))
         self.projects = AsyncProjects(self._driver)
         self.environments = AsyncEnvironments(self._driver)
         self.deployments = AsyncDeployments(self._driver)
@@ -111,7 +112,7 @@ class AsyncClient:
 
     async def aclose(self) -> None:
         """Close the connections; the client is of no use afterwards."""
-        await self._driver.aclose()
+        await self._driver.transport.aclose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from createos_nb.api.exchange import until
 from createos_nb.api.listing import Listing
 from createos_nb.api.message import Exchange
 from createos_nb.api.model import Model, Timestamp, known
@@ -17,6 +16,7 @@ from createos_nb.api.procedure import Procedure
 from createos_nb.api.projects import Availability, Created, Description, DisplayName, Port, UniqueName
 from createos_nb.api.resource import AsyncResource, Resource
 from createos_nb.api.secret import Secret
+from createos_nb.api.waiting import until
 from createos_nb.errors import NotFound
 
 EnvironmentStatus = Annotated[str, known("active", "updating", "promoting", "resizing", "deleting")]

@@ -24,6 +24,9 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: Any = field(default=None, repr=False)
     file: bytes | None = field(default=None, repr=False)
+    tool: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What the MCP tool takes: path and query flat in snake_case, the JSON body under ``body``."""
 
     def __str__(self) -> str:
         return f"{self.operation} ({self.method} {self.template})"
@@ -39,6 +42,18 @@ class Response:
 
 
 @dataclass(frozen=True)
+class Reserve:
+    """Ask for a place in the request budget, before every attempt.
+
+    The driver sends back how many seconds to wait for it, or None for a further attempt that the retry
+    budget does not allow; it raises `RateLimited` when the wait is longer than its caller would wait.
+    """
+
+    request: Request
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
 class Sleep:
     """Let time pass; the driver sends back its monotonic clock in seconds."""
 
@@ -49,5 +64,7 @@ class Unanswered(Exception):
     """A driver throws this into an exchange: the request was sent and no answer came back."""
 
 
-Exchange: TypeAlias = Generator[Request | Sleep, Any, T]
-"""Yields requests and sleeps, is sent responses and clock readings, returns a value or raises."""
+Step: TypeAlias = Request | Reserve | Sleep
+
+Exchange: TypeAlias = Generator[Step, Any, T]
+"""Yields steps, is sent responses, waits and clock readings, returns a value or raises."""

@@ -41,10 +41,11 @@ from pydantic.alias_generators import to_camel
 
 from createos_nb.api import path as paths
 from createos_nb.api.complaint import complaint
-from createos_nb.api.exchange import call, pages
+from createos_nb.api.exchange import call
 from createos_nb.api.listing import Listing
 from createos_nb.api.message import Exchange, Request, Safety
 from createos_nb.api.method import bound
+from createos_nb.api.paging import pages
 from createos_nb.api.parameter import Parameter, placed
 from createos_nb.api.resource import AsyncResource, Resource
 from createos_nb.api.secret import Secret
@@ -170,8 +171,19 @@ class Operation(Generic[P, T]):
             for place in ("query", "body", "file")
         }
         query = {name: _query_text(value) for name, value in sent["query"].items()}
+        arguments = {
+            item.name: _wire(values[item.name])
+            for item in self._parameters
+            if item.place == "path" or (item.place == "query" and item.wire in query)
+        }
         if self.paged:
-            query |= {"limit": str(values["page_size"]), "offset": str(values.get("offset", 0))}
+            window = {"limit": values["page_size"], "offset": values.get("offset", 0)}
+            query |= {name: str(number) for name, number in window.items()}
+            arguments |= window
+        body = None
+        if self._has("body"):
+            body = {name: _wire(value, leave_out_none=True) for name, value in sent["body"].items()}
+            arguments["body"] = body
         return Request(
             operation=self.name,
             method=self.method,
@@ -179,12 +191,10 @@ class Operation(Generic[P, T]):
             path=paths.fill(self.path, values),
             safety=self.safety,
             query=query,
-            body=(
-                {name: _wire(value, leave_out_none=True) for name, value in sent["body"].items()}
-                if self._has("body")
-                else None
-            ),
+            body=body,
             file=next(iter(sent["file"].values()), None),
+            tool=self.tool,
+            arguments=arguments,
         )
 
     # --- views for the platform -----------------------------------------------------------------------

@@ -1,20 +1,16 @@
-"""REST: carries exchanges out over HTTP with httpx, blocking and awaiting."""
+"""REST: sends requests over HTTP with httpx, blocking and awaiting."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from collections.abc import Generator
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
-from createos_nb.api.message import Exchange, Request, Response, Sleep, Unanswered
+from createos_nb.api.message import Request, Response, Unanswered
 from createos_nb.errors import ConnectionFailed, UnexpectedResponse
 from createos_nb.settings import Settings
-
-T = TypeVar("T")
 
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
@@ -77,61 +73,25 @@ def _unsent(settings: Settings, error: Exception) -> ConnectionFailed:
     )
 
 
-class RestDriver:
-    """Carries exchanges out over HTTP, blocking. Safe to use from several threads.
+class RestTransport:
+    """Sends requests over HTTP, blocking. Safe to use from several threads."""
 
-    Parameters
-    ----------
-    settings
-        Where to send requests and how to sign them.
-    timeout_s
-        Seconds without a byte until a request counts as unanswered.
-    sleep, clock
-        How time passes; tests replace them.
-    """
+    name = "rest"
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        timeout_s: float = 30.0,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, settings: Settings, *, timeout_s: float) -> None:
         self._settings = settings
         self._http = httpx.Client(**_options(settings, timeout_s))
-        self._sleep = sleep
-        self._clock = clock
 
-    def run(self, exchange: Exchange[T]) -> T:
-        """Carry an exchange out and return its value."""
+    def send(self, request: Request) -> Response:
+        """Send one request and return its answer."""
         try:
-            step = next(exchange)
-            while True:
-                try:
-                    answer = self._carry_out(step)
-                except (ConnectionFailed, Unanswered) as error:
-                    step = exchange.throw(error)
-                else:
-                    step = exchange.send(answer)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return] # StopIteration carries the generator's value
-        finally:
-            exchange.close()
-
-    def _carry_out(self, step: Request | Sleep) -> Response | float:
-        if isinstance(step, Sleep):
-            if step.seconds > 0:
-                self._sleep(step.seconds)
-            return self._clock()
-        try:
-            with self._http.stream(**_message(step)) as answer:
+            with self._http.stream(**_message(request)) as answer:
                 chunks, size = [], 0
                 for chunk in answer.iter_bytes():
                     chunks.append(chunk)
                     size += len(chunk)
                     if size > _MAX_BODY_BYTES:
-                        raise _too_large(step)
+                        raise _too_large(request)
                 return _read(answer, chunks)
         except _NOT_SENT as error:
             raise _unsent(self._settings, error) from None
@@ -143,42 +103,25 @@ class RestDriver:
         self._http.close()
 
 
-class AsyncRestDriver:
-    """Carries exchanges out over HTTP, awaiting; the twin of `RestDriver`."""
+class AsyncRestTransport:
+    """Sends requests over HTTP, awaiting; the twin of `RestTransport`."""
 
-    def __init__(self, settings: Settings, *, timeout_s: float = 30.0) -> None:
+    name = "rest"
+
+    def __init__(self, settings: Settings, *, timeout_s: float) -> None:
         self._settings = settings
         self._http = httpx.AsyncClient(**_options(settings, timeout_s))
 
-    async def run(self, exchange: Exchange[T]) -> T:
-        """Carry an exchange out and return its value."""
+    async def send(self, request: Request) -> Response:
+        """Send one request and return its answer."""
         try:
-            step = next(exchange)
-            while True:
-                try:
-                    answer = await self._carry_out(step)
-                except (ConnectionFailed, Unanswered) as error:
-                    step = exchange.throw(error)
-                else:
-                    step = exchange.send(answer)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return] # StopIteration carries the generator's value
-        finally:
-            exchange.close()
-
-    async def _carry_out(self, step: Request | Sleep) -> Response | float:
-        if isinstance(step, Sleep):
-            if step.seconds > 0:
-                await asyncio.sleep(step.seconds)
-            return time.monotonic()
-        try:
-            async with self._http.stream(**_message(step)) as answer:
+            async with self._http.stream(**_message(request)) as answer:
                 chunks, size = [], 0
                 async for chunk in answer.aiter_bytes():
                     chunks.append(chunk)
                     size += len(chunk)
                     if size > _MAX_BODY_BYTES:
-                        raise _too_large(step)
+                        raise _too_large(request)
                 return _read(answer, chunks)
         except _NOT_SENT as error:
             raise _unsent(self._settings, error) from None

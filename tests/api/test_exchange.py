@@ -17,10 +17,12 @@ from createos_nb import errors
 from createos_nb.api.account import User
 from createos_nb.api.envelope import retry_after_s
 from createos_nb.api.environments import Environments
-from createos_nb.api.exchange import ATTEMPTS, PATIENCE_S, call, pages, send, until
+from createos_nb.api.exchange import ATTEMPTS, PATIENCE_S, call, send
 from createos_nb.api.listing import Listing
-from createos_nb.api.message import Request, Response, Sleep, Unanswered
+from createos_nb.api.message import Request, Reserve, Response, Sleep, Unanswered
 from createos_nb.api.operation import OPERATIONS
+from createos_nb.api.paging import pages
+from createos_nb.api.waiting import until
 
 
 class Played:
@@ -34,6 +36,9 @@ class Played:
         try:
             step = next(exchange)
             while True:
+                if isinstance(step, Reserve):
+                    step = exchange.send(0.0)
+                    continue
                 if isinstance(step, Sleep):
                     clock_s += step.seconds
                     self.pauses.append(step.seconds)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from createos_nb.api.client import Client
 from createos_nb.api.deployments import STATUSES
-from createos_nb.api.message import Request, Response, Unanswered
+from createos_nb.api.message import Request, Reserve, Response, Unanswered
 from createos_nb.errors import ConnectionFailed, InvalidArgument, LeaseHeld, PlanStale, ServerError
 from createos_nb.plans import assign, rollback
 from createos_nb.plans.journal import Journal
@@ -56,6 +56,9 @@ class OnPaper:
         step = next(exchange)
         try:
             while True:
+                if isinstance(step, Reserve):
+                    step = exchange.send(0.0)
+                    continue
                 assert isinstance(step, Request)
                 body = json.dumps({"status": "success", "data": self.answer(step)}).encode()
                 step = exchange.send(Response(200, {}, body))
