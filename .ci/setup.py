@@ -31,7 +31,7 @@ def main() -> None:
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not python.exists() or subprocess.run([python, "-m", "pip", "--version"], capture_output=True).returncode:
         venv.EnvBuilder(with_pip=True, clear=True, symlinks=os.name != "nt").create(home)
-    what = f"{ROOT}[test]" if test else str(ROOT)
+    what = f"{ROOT}[{'test' if test else 'all'}]"
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ["--constraint", str(ROOT / ".ci/constraints.txt"), "--editable", what]
     print(f"Installing createos_nb into {home} (about a minute) …", flush=True)

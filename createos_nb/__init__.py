@@ -57,12 +57,21 @@ if not TYPE_CHECKING:  # which would take any name for one of ours
 
     def __getattr__(name: str) -> Any:
         if name in {"errors", "panels", "runbooks"}:
-            return import_module(f"createos_nb.{name}")
+            return _imported(f"createos_nb.{name}", name)
         if name in _HOME:
-            value = getattr(import_module(_HOME[name]), name)
+            value = getattr(_imported(_HOME[name], name), name)
             globals()[name] = value
             return value
         raise AttributeError(f"module 'createos_nb' has no attribute {name!r}")
+
+
+def _imported(module: str, name: str) -> Any:
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        from createos_nb.extras import explained
+
+        raise explained(error, f"createos_nb.{name}") from None
 
 
 def __dir__() -> list[str]:

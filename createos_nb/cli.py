@@ -16,6 +16,7 @@ from typing import Any, ParamSpec
 import click
 
 from createos_nb import __version__, errors
+from createos_nb.extras import explained
 
 P = ParamSpec("P")
 
@@ -36,6 +37,9 @@ def _plainly(command: Callable[P, int | None]) -> Callable[P, None]:
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             code = command(*args, **kwargs) or 0
+        except ModuleNotFoundError as error:
+            click.echo(f"createos-nb: {explained(error, 'This command')}", err=True)
+            code = 2
         except errors.CreateOSError as error:
             click.echo(f"createos-nb: {error}", err=True)
             refused = isinstance(error, _REFUSED) or getattr(error, "refused", False)

@@ -4,6 +4,7 @@
 
     CreateOSError
       SettingsError (ValueError)       no API key, a bad URL: says which setting and where it was looked for
+      MissingExtra (ImportError)       a library of an optional part is not installed: has the line to install it
       InvalidArgument (ValueError)     refused before anything was sent: names the field, the value, the range
       ConnectionFailed                 the platform was not reached; nothing was sent
         TimedOut (TimeoutError)        a wait or a read ran out of time
@@ -41,6 +42,10 @@ class CreateOSError(Exception):
 
 class SettingsError(CreateOSError, ValueError):
     """A setting is missing or malformed; the message names it and where it was looked for."""
+
+
+class MissingExtra(CreateOSError, ModuleNotFoundError):
+    """A library of an optional part of the package is not installed; the message has the line to install it."""
 
 
 class InvalidArgument(CreateOSError, ValueError):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from createos_nb.api.client import Client
 from createos_nb.api.secret import Secret
+from createos_nb.extras import require
 from createos_nb.workspace import Workspace
 
 
@@ -48,6 +49,7 @@ def local(*, state: str | os.PathLike[str] | None = None, ephemeral: bool = Fals
     PlatformError
         It could not be started; the message says why.
     """
+    require("local", "The embedded platform")
     from createos_nb.platform import service
 
     address = service.start(Path(state) if state is not None else None, ephemeral=ephemeral)

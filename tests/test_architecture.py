@@ -16,7 +16,7 @@ STANDALONE = ROOT / "platform" / "applications" / "shop"
 """An application that users upload; its files are data of the package."""
 
 LAYERS = (
-    {"errors", "timerange", "settings", "markup", "endpoints", "api.secret"},
+    {"errors", "extras", "timerange", "settings", "markup", "endpoints", "api.secret"},
     {"api", "traffic"},
     {"schema", "logs"},
     {"metrics", "charts"},
@@ -48,9 +48,12 @@ ONLY_IN = {
     "uvicorn": {"platform"},
     "aiohttp": {"platform"},
     "duckdb": {"platform"},
-    "sqlite3": {"platform"},
+    "sqlite3": {"api", "platform"},
     "psutil": {"platform"},
     "httpx": {"api", "traffic"},
+    "httpx2": {"api"},
+    "mcp": {"api", "platform"},
+    "pathspec": {"api"},
     "click": {"cli", "demo"},
 }
 """Where a library may be imported at all."""

@@ -11,7 +11,7 @@ BINDER = Path(__file__).parents[1] / "binder"
 
 def test_the_requirements_lead_to_this_package_and_its_constraints():
     lines = (BINDER / "requirements.txt").read_text().splitlines()
-    assert lines == ["--constraint ../.ci/constraints.txt", "--editable ."]
+    assert lines == ["--constraint ../.ci/constraints.txt", "--editable .[all]"]
     # pip reads a constraint's path from the file that names it, and an editable's from the repository.
     assert (BINDER / "../.ci/constraints.txt").is_file()
 
