@@ -36,6 +36,8 @@ _BUILDING = (
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
     *("PIP_INDEX_URL", "PIP_CERT", "PIP_FIND_LINKS", "PIP_CACHE_DIR", "PIP_DEFAULT_TIMEOUT"),
     *("NODE_EXTRA_CA_CERTS", "NPM_CONFIG_REGISTRY", "NPM_CONFIG_CACHE", "npm_config_registry", "npm_config_cache"),
+    *("GOPROXY", "GOSUMDB", "GONOSUMDB", "GOFLAGS", "GOPATH", "GOCACHE", "GOMODCACHE"),
+    *("CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"),
 )
 
 _LAUNCHER = Path(__file__).with_name("launcher.py")

@@ -17,13 +17,14 @@ from createos_nb.api.domains import Domain
 from createos_nb.api.environments import Environment, Resources
 from createos_nb.api.projects import Project, VcsSettings
 from createos_nb.platform.buildlogs import BuildLogs
-from createos_nb.platform.builds import Artefact, BuildFailed, BuildSettings, build
+from createos_nb.platform.builds import Artefact, build
 from createos_nb.platform.children import Variables
 from createos_nb.platform.processes import StartFailed, Supervisor
 from createos_nb.platform.runtimelogs import RuntimeLogs
 from createos_nb.platform.serving import Serving
 from createos_nb.platform.store import Store
 from createos_nb.platform.variables import started_with
+from createos_nb.platform.workshop import BuildFailed, BuildSettings
 
 BUILDS_AT_ONCE = 2
 

@@ -17,10 +17,12 @@ import pytest
 
 from createos_nb.api.secret import Secret
 from createos_nb.platform.applications import shop
-from createos_nb.platform.builds import Artefact, BuildFailed, BuildSettings, build
+from createos_nb.platform.builds import Artefact, build
 from createos_nb.platform.children import OWNER
 from createos_nb.platform.processes import Supervisor
 from createos_nb.platform.runtimelogs import RuntimeLogs
+from createos_nb.platform.runtimes import detected
+from createos_nb.platform.workshop import BuildFailed, BuildSettings, Workshop
 
 pytestmark = pytest.mark.anyio
 
@@ -73,9 +75,10 @@ async def supervisor(tmp_path):
 def run(supervisor):
     """Run what was built; returns a function that asks it for a path."""
 
-    def fetch(process, path):
+    def fetch(process, path, headers):
+        request = urllib.request.Request(f"http://{process.host}:{process.port}{path}", headers=headers)
         try:
-            with urllib.request.urlopen(f"http://{process.host}:{process.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(request, timeout=5) as answer:
                 return answer.status, answer.headers.get_content_type(), answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -85,7 +88,7 @@ def run(supervisor):
         process = await supervisor.start(
             artefact, environment_id="env", deployment_id="dep", replica=0, variables={}, memory_mb=None
         )
-        return lambda path: asyncio.to_thread(fetch, process, path)
+        return lambda path, **headers: asyncio.to_thread(fetch, process, path, headers)
 
     return run
 
@@ -191,6 +194,7 @@ async def test_a_static_site_is_served_with_its_types_and_nothing_hidden(source,
     ask = await run(await build(source(files), BuildSettings(runtime="static", build_dir="dist"), log))
     assert await ask("/") == (200, "text/html", "<h1>hi")
     assert await ask("/a/style.css") == (200, "text/css", "p{}")
+    assert (await ask("/", Range="bytes=0-3"))[0] == 206
     for path in ("/a/", "/.env", "/%2eenv", "/../main.py", "/a/../../main.py", "/..%2fmain.py", "/none"):
         assert (await ask(path))[0] == 404, path
 
@@ -198,16 +202,132 @@ async def test_a_static_site_is_served_with_its_types_and_nothing_hidden(source,
 @pytest.mark.parametrize(
     ("files", "found"),
     [({"app.py": ""}, "python"), ({"index.html": ""}, "static"), ({"pyproject.toml": "", "main.py": ""}, "python")],
+    ids=["python", "static", "pyproject"],
 )
 async def test_without_a_runtime_the_files_show_which(source, log, files, found):
     await build(source(files), BuildSettings(), log)
     assert f"prepare: Runtime {found}, because there is" in str(log)
 
 
-@pytest.mark.parametrize("runtime", ["golang:1.22", "rust:1.75", "bun:1.1", "../../bin/sh", ""])
+@pytest.mark.parametrize(
+    ("files", "runtime", "framework"),
+    [
+        ({"package.json": '{"dependencies": {"next": "15"}}'}, "node", "nextjs"),
+        ({"package.json": '{"dependencies": {"express": "5"}, "scripts": {"start": "x"}}'}, "node", "express"),
+        (
+            {"package.json": '{"dependencies": {"react": "19"}, "devDependencies": {"vite": "7"}}'},
+            "node",
+            "reactjs-spa",
+        ),
+        ({"package.json": '{"dependencies": {"vue": "3"}, "devDependencies": {"vite": "7"}}'}, "node", "vuejs-spa"),
+        ({"package.json": '{"dependencies": {"vue": "3", "vite": "7"}, "scripts": {"start": "x"}}'}, "node", None),
+        ({"package.json": "{}", "bun.lock": ""}, "bun", None),
+        ({"package.json": "{}", "requirements.txt": ""}, "node", None),
+        ({"requirements.txt": "django", "manage.py": ""}, "python", "django"),
+        ({"main.py": "import fastapi\napi: fastapi.FastAPI = fastapi.FastAPI()"}, "python", "fastapi"),
+        ({"app.py": "from flask import Flask\napp = Flask(__name__)"}, "python", "flask"),
+        ({"app.py": "app = Flask(__name__)\nif __name__ == '__main__':\n    app.run()"}, "python", None),
+        ({"go.mod": "module shop", "index.html": ""}, "golang", None),
+        ({"Cargo.toml": "[package]"}, "rust", None),
+        ({"index.html": ""}, "static", None),
+    ],
+    ids=str,
+)
+def test_the_files_show_runtime_and_framework(source, log, files, runtime, framework):
+    made = source(files)
+    assert detected(Workshop(made / ".createos", made, BuildSettings(), log, "")) == (runtime, framework)
+
+
+async def test_a_framework_of_the_settings_decides_where_the_files_say_nothing(source, log):
+    artefact = await build(source({"app.py": "site = Flask(__name__)"}), BuildSettings(framework="flask"), log)
+    assert artefact.command[-1] == 'python -m flask --app app:site run --host 0.0.0.0 --port "$PORT"'
+
+
+async def test_the_run_command_of_the_settings_wins_over_the_framework(source, log):
+    settings = BuildSettings(framework="fastapi", run_command="python app.py")
+    artefact = await build(source({"app.py": "app = FastAPI()"}), settings, log)
+    assert artefact.command[-1] == "python app.py"
+
+
+async def test_a_single_page_site_is_built_and_answers_at_every_page(source, log, run):
+    build_script = "mkdir -p dist && echo '<h1>shop</h1>' > dist/index.html && echo x > dist/app.js"
+    package = {"devDependencies": {}, "scripts": {"build": build_script}}
+    made = source({"package.json": json.dumps(package)})
+    ask = await run(await build(made, BuildSettings(runtime="node:20", framework="reactjs-spa"), log))
+    assert await ask("/") == (200, "text/html", "<h1>shop</h1>\n")
+    assert await ask("/cart/7") == (200, "text/html", "<h1>shop</h1>\n")
+    assert (await ask("/app.js"))[0] == 200
+    assert (await ask("/gone.png"))[0] == 404
+
+
+async def test_a_single_page_site_that_was_not_built_says_where_it_was_looked_for(source, log):
+    with pytest.raises(BuildFailed, match=r"no site in dist or build\. Set buildDir"):
+        await build(source({"package.json": "{}"}), BuildSettings(runtime="node", framework="reactjs-spa"), log)
+
+
+GO = """package main
+import ("fmt"; "net/http"; "os")
+func main() {
+	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "go") })
+	if err := http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), nil); err != nil { panic(err) }
+}
+"""
+
+RUST = """use std::{env, io::{Read, Write}, net::TcpListener};
+fn main() {
+    let listener = TcpListener::bind(format!("127.0.0.1:{}", env::var("PORT").unwrap())).unwrap();
+    for stream in listener.incoming() {
+        let mut stream = stream.unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\\r\\nContent-Type: text/plain\\r\\n");
+        let _ = stream.write_all(b"Content-Length: 4\\r\\n\\r\\nrust");
+    }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "runtime", "files", "said"),
+    [
+        ("go", "golang:1.22", {"go.mod": "module shop\n\ngo 1.21\n", "main.go": GO}, "go"),
+        (
+            "cargo",
+            "rust:1.75",
+            {"Cargo.toml": '[package]\nname = "shop"\nversion = "1.0.0"\nedition = "2021"\n', "src/main.rs": RUST},
+            "rust",
+        ),
+    ],
+    ids=["golang", "rust"],
+)
+async def test_a_compiled_application_is_built_and_runs(source, log, run, require, program, runtime, files, said):
+    if shutil.which(program) is None:
+        require(program, f"{program} is not on PATH")
+    artefact = await build(source(files), BuildSettings(runtime=runtime), log)
+    status, _, content = await (await run(artefact))("/")
+    assert (status, content) == (200, said)
+    assert f"prepare: It runs on {program} " in str(log)
+
+
+@pytest.mark.parametrize("runtime", ["cobol:85", "../../bin/sh", ""])
 async def test_a_runtime_that_is_not_there_fails_with_what_to_do(source, log, runtime):
     with pytest.raises(BuildFailed, match=r"runtime.*(Use|Set)"):
         await build(source({"notes.txt": ""}), BuildSettings(runtime=runtime), log)
+
+
+async def test_a_framework_that_is_not_known_fails_with_those_that_are(source, log):
+    with pytest.raises(BuildFailed, match=r"framework 'rails' is not .*fastapi"):
+        await build(source({"notes.txt": ""}), BuildSettings(framework="rails"), log)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "program"), [("bun:1.3", "bun"), ("golang:1.22", "go"), ("rust:1.75", "cargo")]
+)
+async def test_a_toolchain_that_is_not_installed_says_to_install_it(
+    source, log, monkeypatch, tmp_path, runtime, program
+):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BuildFailed, match=rf"no {program} on this machine\. Install it"):
+        await build(source({"package.json": "{}"}), BuildSettings(runtime=runtime), log)
 
 
 async def test_a_runtime_that_is_not_installed_says_to_install_it(source, log, monkeypatch, tmp_path):

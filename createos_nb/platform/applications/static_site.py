@@ -1,49 +1,67 @@
 """Static site: serves one directory on PORT, for projects whose runtime is ``static``.
 
-Run as a program: ``python -I static_site.py DIRECTORY``.
+Run as a program: ``python -I static_site.py DIRECTORY [--single-page]``. Content types, ranges, validators
+and 304 are Starlette's.
 """
 
 from __future__ import annotations
 
-import io
+import argparse
 import os
-import signal
-import sys
-import threading
-from functools import partial
-from http import HTTPStatus
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import BinaryIO
+
+import uvicorn
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 
-class SiteHandler(SimpleHTTPRequestHandler):
-    """Files, each directory's ``index.html``, and nothing whose name begins with a dot."""
+class Site(StaticFiles):
+    """Files, each directory's ``index.html``, the site's ``404.html``, and nothing whose name begins with a dot.
 
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server_version = "static"
-    sys_version = ""
+    Parameters
+    ----------
+    directory
+        What is served.
+    single_page
+        Answer with the site's ``index.html`` where there is no file: the page finds its own way.
+    """
 
-    def send_head(self) -> io.BytesIO | BinaryIO | None:
-        """Answer 404 for hidden files before the base class looks for the path."""
-        path = Path(self.translate_path(self.path))
-        if any(part.startswith(".") for part in path.relative_to(self.directory).parts):
-            self.send_error(HTTPStatus.NOT_FOUND)
-            return None
-        return super().send_head()
+    def __init__(self, directory: str, *, single_page: bool) -> None:
+        super().__init__(directory=directory, html=True)
+        self._single_page = single_page
 
-    def list_directory(self, path: str | os.PathLike[str]) -> None:  # noqa: ARG002 - as in the base class
-        """Answer 404: what is in a directory is not the visitor's business."""
-        self.send_error(HTTPStatus.NOT_FOUND)
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Answer 404 for hidden files before they are looked for."""
+        if any(part.startswith(".") and part != "." for part in path.split("/")):
+            raise HTTPException(404)
+        try:
+            return await super().get_response(path, scope)
+        except HTTPException as error:
+            # A missing picture is missing; what looks like a page is one of the single page's.
+            if error.status_code == 404 and self._single_page and "." not in path.rpartition("/")[2]:
+                return await super().get_response("index.html", scope)
+            raise
 
 
 def main() -> None:
     """Serve until asked to end."""
-    handler = partial(SiteHandler, directory=sys.argv[1])
-    server = ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), handler)
-    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-    server.serve_forever()
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("directory")
+    arguments.add_argument("--single-page", action="store_true")
+    given = arguments.parse_args()
+    site = Site(given.directory, single_page=given.single_page)
+
+    async def app(scope: Scope, receive: object, send: object) -> None:
+        if scope["type"] != "http":
+            return
+        try:
+            await site(scope, receive, send)  # type: ignore[arg-type] # the server's own, passed on
+        except HTTPException as error:
+            answer = Response(f"{error.status_code}\n", error.status_code, media_type="text/plain")
+            await answer(scope, receive, send)  # type: ignore[arg-type] # likewise
+
+    uvicorn.run(app, host="127.0.0.1", port=int(os.environ["PORT"]), lifespan="off", log_level="warning")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from createos_nb.api.secret import Secret
 from createos_nb.errors import BadRequest, Forbidden
 from createos_nb.platform.handlers.paging import page
 from createos_nb.platform.platform import Context
+from createos_nb.platform.runtimes import FRAMEWORKS, PROGRAMS
 from createos_nb.platform.variables import checked
 
 MAX_PROJECTS = 200
@@ -135,12 +136,20 @@ async def delete(context: Context, *, project_id: str) -> str:
 
 
 async def supported_types(_context: Context) -> list[SupportedType]:
-    """Return the runtimes that this machine has what it takes for."""
+    """Return the runtimes that this machine has what it takes for, and the frameworks that run on them."""
     own = sys.version_info[:2]
     minors = [version for version in PYTHONS if version == own or shutil.which("python{}.{}".format(*version))]
-    runtimes = ["python:{}.{}".format(*version) for version in minors]
-    runtimes += ["node"] if shutil.which("node") else []
-    return [SupportedType(name=name, type="runtime", runtimes=(name,)) for name in (*runtimes, "static")]
+    found = {"python": ["python:{}.{}".format(*version) for version in minors]}
+    found |= {name: [name] for name, program in PROGRAMS.items() if name != "python" and shutil.which(program)}
+    runtimes = [name for names in (*found.values(), ["static"]) for name in names]
+    return [
+        *(SupportedType(name=name, type="runtime", runtimes=(name,)) for name in runtimes),
+        *(
+            SupportedType(name=name, type="framework", runtimes=tuple(found[framework.runtime]))
+            for name, framework in FRAMEWORKS.items()
+            if framework.runtime in found
+        ),
+    ]
 
 
 def _refuse_unstartable(settings: UploadSettings | VcsSettings | ImageSettings) -> None:

@@ -1,0 +1,311 @@
+"""Runtimes: how an upload is installed, built and started, on the toolchains of this machine.
+
+What the project's settings leave empty is filled in from its framework, and the framework from the files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import sys
+import tomllib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from createos_nb.platform.workshop import BuildFailed, Workshop
+
+_STATIC_SITE = Path(__file__).parent / "applications" / "static_site.py"
+_PYTHON_STARTS = ("main.py", "app.py", "server.py")
+_NODE_STARTS = ("server.js", "index.js", "app.js", "main.js")
+_BUN_STARTS = ("index.ts", "server.ts", *_NODE_STARTS)
+
+
+@dataclass(frozen=True)
+class Framework:
+    """What a framework's applications have in common.
+
+    Attributes
+    ----------
+    runtime
+        What it runs on, without a version.
+    start
+        Shell command that starts it; ``{module}`` and ``{app}`` are where the application object is. None for
+        what the runtime would do anyway.
+    site
+        Directories the build may leave a site in, which is then served as it is.
+    made_with
+        Name of the class whose object is the application.
+    """
+
+    runtime: str
+    start: str | None = None
+    site: tuple[str, ...] = ()
+    made_with: str | None = None
+
+
+FRAMEWORKS = {
+    "nextjs": Framework("node", 'npx next start -p "$PORT"'),
+    "reactjs-spa": Framework("node", site=("dist", "build")),
+    "reactjs-ssr": Framework("node"),
+    "vuejs-spa": Framework("node", site=("dist",)),
+    "vuejs-ssr": Framework("node"),
+    "nuxtjs": Framework("node", "node .output/server/index.mjs"),
+    "astro": Framework("node", site=("dist",)),
+    "remix": Framework("node"),
+    "express": Framework("node"),
+    "fastapi": Framework(
+        "python", 'python -m uvicorn {module}:{app} --host 0.0.0.0 --port "$PORT"', made_with="FastAPI"
+    ),
+    "flask": Framework(
+        "python", 'python -m flask --app {module}:{app} run --host 0.0.0.0 --port "$PORT"', made_with="Flask"
+    ),
+    "django": Framework("python", 'python manage.py runserver --noreload "0.0.0.0:$PORT"'),
+    "gin": Framework("golang"),
+    "fiber": Framework("golang"),
+    "actix": Framework("rust"),
+}
+"""The frameworks that the platform's documentation names."""
+
+_NODE_SIGNS = {
+    "next": "nextjs",
+    "nuxt": "nuxtjs",
+    "astro": "astro",
+    "@remix-run/react": "remix",
+    "express": "express",
+    "react-scripts": "reactjs-spa",
+}
+"""A dependency to the framework it means; the first that is there counts."""
+
+Recipe = Callable[[Workshop, str, Framework | None], Awaitable[tuple[str, ...]]]
+"""Builds an upload with a version of a runtime; returns the command that starts it."""
+
+
+def detected(shop: Workshop) -> tuple[str, str | None]:
+    """Return the runtime and the framework that the files ask for.
+
+    Raises
+    ------
+    BuildFailed
+        They name neither.
+    """
+    found, sign = _detected(shop)
+    if not found:
+        raise BuildFailed("Neither the settings nor the files name a runtime. Set runtime, such as python:3.12.")
+    framework = framework_of(shop, found)
+    with_framework = f", framework {framework}" if framework else ""
+    shop.log("prepare", f"Runtime {found}{with_framework}, because there is {sign}.")
+    return found, framework
+
+
+def _detected(shop: Workshop) -> tuple[str, str]:
+    if shop.has("package.json"):
+        locked = shop.first_of(("bun.lock", "bun.lockb"))
+        return ("bun", locked) if locked else ("node", "package.json")
+    signs = dict.fromkeys(("requirements.txt", "pyproject.toml", "manage.py", *_PYTHON_STARTS), "python")
+    signs = {"go.mod": "golang", "Cargo.toml": "rust", **signs, "index.html": "static"}
+    sign = shop.first_of(tuple(signs))
+    return (signs[sign], sign) if sign else ("", "")
+
+
+def framework_of(shop: Workshop, runtime: str) -> str | None:
+    """Return the framework that the files of an upload for this runtime show, None when they show none."""
+    if runtime in {"node", "bun"}:
+        package = _package(shop)
+        needed = {**(package.get("dependencies") or {}), **(package.get("devDependencies") or {})}
+        if found := next((name for sign, name in _NODE_SIGNS.items() if sign in needed), None):
+            return found
+        started = "start" in (package.get("scripts") or ())
+        spa = {"react": "reactjs-spa", "vue": "vuejs-spa"}
+        return next((name for sign, name in spa.items() if {sign, "vite"} <= set(needed) and not started), None)
+    if runtime == "python":
+        if shop.has("manage.py"):
+            return "django"
+        # An application that starts itself is started as it is.
+        starts = [name for name in _PYTHON_STARTS if shop.has(name)]
+        if not any("__main__" in shop.text(name) for name in starts):
+            return next((name for name in ("fastapi", "flask") if _application(shop, FRAMEWORKS[name])), None)
+    return None
+
+
+def _application(shop: Workshop, framework: Framework) -> tuple[str, str] | None:
+    """Return module and name of the application object."""
+    pattern = re.compile(rf"^(\w+)(?:\s*:.*?)?\s*=\s*(?:\w+\.)?{framework.made_with}\(", re.MULTILINE)
+    for name in _PYTHON_STARTS:
+        if match := pattern.search(shop.text(name)):
+            return name.removesuffix(".py"), match[1]
+    return None
+
+
+def _usual(shop: Workshop, framework: Framework | None) -> tuple[str, ...] | None:
+    """Return the command a framework's applications are started with, None when it has none of its own."""
+    if framework is None or framework.start is None or shop.settings.run_command:
+        return None
+    module, name = (_application(shop, framework) if framework.made_with else None) or ("main", "app")
+    return ("/bin/sh", "-c", framework.start.format(module=module, app=name))
+
+
+# --- python -----------------------------------------------------------------------------------------------
+
+
+async def _python(shop: Workshop, version: str, framework: Framework | None) -> tuple[str, ...]:
+    interpreter = await _interpreter(version)
+    install = shop.settings.install_command or _python_requirements(shop)
+    venv = shop.own / "venv"
+    # Without packages to install, pip is most of a build's time.
+    pip = () if install else ("--without-pip",)
+    await shop.execute("prepare", interpreter, "-m", "venv", *pip, str(venv))
+    shop.environment = {
+        "VIRTUAL_ENV": str(venv),
+        "PATH": os.pathsep.join((str(venv / "bin"), os.environ.get("PATH", os.defpath))),
+    }
+    await shop.running_version(version, "python")
+    if install:
+        await shop.shell("install", install)
+    if shop.settings.build_command:
+        await shop.shell("build", shop.settings.build_command, shop.settings.build_flag)
+    return shop.start(
+        _usual(shop, framework) or ("python", shop.first_of(_PYTHON_STARTS)), example="python main.py"
+    )
+
+
+def _python_requirements(shop: Workshop) -> str | None:
+    """Return the command that installs what the files ask for, None when they ask for nothing."""
+    if shop.has("requirements.txt"):
+        lines = shop.text("requirements.txt").splitlines()
+        asked = any(line.strip() and not line.lstrip().startswith("#") for line in lines)
+        return "python -m pip install -r requirements.txt" if asked else None
+    asked = bool({"project", "build-system"} & shop.parsed("pyproject.toml", tomllib.loads).keys())
+    return "python -m pip install ." if asked else None
+
+
+async def _interpreter(version: str) -> str:
+    """Return an interpreter of this version if this machine has one that runs, else this process's own.
+
+    Version managers put a program on PATH for every version there could be, which fails when it is not.
+    """
+    found = shutil.which(f"python{version}") if version else None
+    if found is not None:
+        quiet = asyncio.subprocess.DEVNULL
+        trial = await asyncio.create_subprocess_exec(found, "--version", stdin=quiet, stdout=quiet, stderr=quiet)
+        if await trial.wait() == 0:
+            return found
+    return sys.executable
+
+
+# --- node, bun, static ------------------------------------------------------------------------------------
+
+
+async def _node(shop: Workshop, version: str, framework: Framework | None) -> tuple[str, ...]:
+    await shop.running_version(version, "node")
+    return await _from_package(shop, framework, "npm", "node", _NODE_STARTS)
+
+
+async def _bun(shop: Workshop, version: str, framework: Framework | None) -> tuple[str, ...]:
+    await shop.running_version(version, "bun")
+    return await _from_package(shop, framework, "bun", "bun", _BUN_STARTS)
+
+
+async def _from_package(
+    shop: Workshop, framework: Framework | None, tool: str, program: str, starts: tuple[str, ...]
+) -> tuple[str, ...]:
+    package = await _installed(shop, tool)
+    if site := _site(shop, framework):
+        return _served(site, single_page=True)
+    if usual := _usual(shop, framework):
+        return shop.start(usual, example="npm start")
+    if "start" in (package.get("scripts") or ()):
+        return shop.start((tool, "run", "--silent", "start"), example="npm start")
+    main = package.get("main")
+    script = main if isinstance(main, str) else shop.first_of(starts)
+    return shop.start((program, script), example="node server.js")
+
+
+async def _installed(shop: Workshop, tool: str) -> dict[str, Any]:
+    """Install and build what ``package.json`` describes, and return it."""
+    package = _package(shop)
+    clean = tool == "npm" and shop.has("package-lock.json")
+    needed = package.get("dependencies") or package.get("devDependencies")
+    install = shop.settings.install_command or (f"{tool} {'ci' if clean else 'install'}" if needed else None)
+    if install:
+        await shop.shell("install", install)
+    has_build = "build" in (package.get("scripts") or ())
+    build = shop.settings.build_command or (f"{tool} run build" if has_build else None)
+    if build:
+        await shop.shell("build", build, shop.settings.build_flag)
+    return package
+
+
+def _package(shop: Workshop) -> dict[str, Any]:
+    return shop.parsed("package.json", json.loads)
+
+
+def _site(shop: Workshop, framework: Framework | None) -> Path | None:
+    """Return the directory of a site that the build left, when its framework makes one and nothing starts it."""
+    if framework is None or not framework.site or shop.settings.run_command:
+        return None
+    if shop.settings.build_dir:
+        return shop.inside(shop.settings.build_dir, "buildDir")
+    found = next((name for name in framework.site if (shop.directory / name / "index.html").is_file()), None)
+    if found is None:
+        raise BuildFailed(f"The build left no site in {' or '.join(framework.site)}. Set buildDir to where it is.")
+    return shop.inside(found, "buildDir")
+
+
+async def _static(shop: Workshop, _version: str, framework: Framework | None) -> tuple[str, ...]:
+    await _installed(shop, "npm")
+    site = _site(shop, framework)
+    return _served(site or shop.inside(shop.settings.build_dir, "buildDir"), single_page=site is not None)
+
+
+def _served(site: Path, *, single_page: bool) -> tuple[str, ...]:
+    return (sys.executable, "-I", str(_STATIC_SITE), str(site), *(("--single-page",) if single_page else ()))
+
+
+# --- golang, rust -----------------------------------------------------------------------------------------
+
+
+async def _golang(shop: Workshop, version: str, _framework: Framework | None) -> tuple[str, ...]:
+    # The toolchain that is here: another one would be fetched without anybody having asked for it.
+    shop.environment = {"GOTOOLCHAIN": "local"}
+    await shop.running_version(version, "go", "version")
+    if shop.settings.install_command:
+        await shop.shell("install", shop.settings.install_command)
+    program = shop.own / "app"
+    if shop.settings.build_command:
+        await shop.shell("build", shop.settings.build_command, shop.settings.build_flag)
+    else:
+        shop.own.mkdir(exist_ok=True)
+        await shop.execute("build", "go", "build", "-o", str(program), ".")
+    return shop.start((str(program) if program.exists() else None,), example="./app")
+
+
+async def _rust(shop: Workshop, version: str, _framework: Framework | None) -> tuple[str, ...]:
+    await shop.running_version(version, "cargo")
+    if shop.settings.install_command:
+        await shop.shell("install", shop.settings.install_command)
+    build = shop.settings.build_command or "cargo build --release"
+    await shop.shell("build", build, shop.settings.build_flag)
+    manifest = shop.parsed("Cargo.toml", tomllib.loads)
+    programs = [each.get("name") for each in (*manifest.get("bin", ()), manifest.get("package", {}))]
+    places = [Path("target/release") / name for name in programs if isinstance(name, str)]
+    program = next((place for place in places if (shop.directory / place).is_file()), None)
+    return shop.start((f"./{program}" if program else None,), example="./target/release/app")
+
+
+RECIPES: dict[str, Recipe] = {
+    "python": _python,
+    "node": _node,
+    "bun": _bun,
+    "golang": _golang,
+    "rust": _rust,
+    "static": _static,
+}
+"""Each runtime's recipe."""
+
+PROGRAMS = {"python": "python3", "node": "node", "bun": "bun", "golang": "go", "rust": "cargo"}
+"""The program whose presence on PATH means that a runtime is on this machine."""
