@@ -1,32 +1,25 @@
-"""Lifecycle: the work behind the calls; build, promote, resize, sleep, delete, and recover after a crash."""
+"""Lifecycle: the work behind the calls; promote, resize, sleep, delete, and recover after a crash."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
-import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import fields
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from createos_nb.api.deployments import UNFINISHED, Deployment
 from createos_nb.api.domains import Domain
 from createos_nb.api.environments import Environment, Resources
-from createos_nb.api.projects import Project, VcsSettings
-from createos_nb.platform.buildlogs import BuildLogs
-from createos_nb.platform.builds import Artefact, build
+from createos_nb.api.projects import Project
+from createos_nb.platform.builds import Artefact
 from createos_nb.platform.children import Variables
+from createos_nb.platform.pipeline import Pipeline
 from createos_nb.platform.processes import StartFailed, Supervisor
 from createos_nb.platform.runtimelogs import RuntimeLogs
 from createos_nb.platform.serving import Serving
 from createos_nb.platform.store import Store
 from createos_nb.platform.variables import started_with
-from createos_nb.platform.workshop import BuildFailed, BuildSettings
-
-BUILDS_AT_ONCE = 2
 
 _log = logging.getLogger(__name__)
 
@@ -36,12 +29,8 @@ class Lifecycle:
 
     Parameters
     ----------
-    store, serving, supervisor, runtime_logs, build_logs
+    store, serving, supervisor, runtime_logs, pipeline
         What it works with.
-    sources
-        Directory of the unpacked uploads, one a deployment. They are kept, so that any can serve again.
-    owner
-        The platform's id, which marks every process it starts.
     """
 
     def __init__(
@@ -50,116 +39,19 @@ class Lifecycle:
         serving: Serving,
         supervisor: Supervisor,
         runtime_logs: RuntimeLogs,
-        build_logs: BuildLogs,
-        sources: Path,
-        *,
-        owner: str,
+        pipeline: Pipeline,
     ) -> None:
         self.store = store
         self.serving = serving
         self.runtime_logs = runtime_logs
-        self.build_logs = build_logs
+        self.pipeline = pipeline
         self._supervisor = supervisor
-        self._sources = sources
-        self._owner = owner
-        self._slots = asyncio.Semaphore(BUILDS_AT_ONCE)
         self._locks: dict[str, asyncio.Lock] = {}
         self._pending: dict[str, int] = {}
         self._latest: dict[str, object] = {}
-        self._builds: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         serving.on_crash = self._crashed
-
-    # --- deployments --------------------------------------------------------------------------------------
-
-    async def upload(self, project: Project, unpack: Callable[[Path], None], source: dict[str, Any]) -> Deployment:
-        """Unpack an upload and queue its build; nothing is left of a refused one.
-
-        Parameters
-        ----------
-        unpack
-            Writes the upload's files to a fresh directory, or raises `BadRequest`.
-        source
-            What the deployment says it was made from.
-        """
-        deployment_id = str(uuid.uuid4())
-        directory = self._sources / deployment_id
-        await asyncio.to_thread(unpack, directory)
-        try:
-            deployment = self.store.add_deployment(project, deployment_id=deployment_id, source=source)
-        except BaseException:
-            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
-            raise
-        self._queue(deployment)
-        return deployment
-
-    def cancel(self, deployment: Deployment) -> None:
-        """Cancel a deployment that has not been built yet."""
-        self.store.change(
-            Deployment,
-            deployment.id,
-            status="cancelled",
-            cancelled_at=datetime.now(UTC),
-            cancel_reason="cancelled by its owner",
-        )
-        if task := self._builds.get(deployment.id):
-            task.cancel()
-
-    def _queue(self, deployment: Deployment) -> None:
-        task = self._run(self._build(deployment))
-        self._builds[deployment.id] = task
-        task.add_done_callback(lambda _: self._builds.pop(deployment.id, None))
-
-    async def _build(self, deployment: Deployment) -> None:
-        def log(stage: str, line: str) -> None:
-            self.build_logs.write(deployment.id, stage, line)
-
-        try:
-            async with self._slots:
-                self.store.change(Deployment, deployment.id, status="building")
-                artefact = await build(
-                    self._sources / deployment.id,
-                    _build_settings(deployment.settings or VcsSettings()),
-                    log,
-                    owner=self._owner,
-                )
-            self.store.change(Deployment, deployment.id, status="deploying", artefact_json=artefact.to_json())
-            await self._check(deployment, artefact, log)
-        except BuildFailed as failure:
-            log("build", failure.reason)
-            self.store.change(Deployment, deployment.id, status="build_error")
-        except StartFailed as failure:
-            for line in (*failure.last_lines, failure.reason):
-                log("deploy", line)
-            self.store.change(Deployment, deployment.id, status="crashing")
-        except Exception as error:  # noqa: BLE001 - whatever happened, a deployment must come to an end
-            _log.exception("Building deployment %s failed.", deployment.id)
-            log("build", f"The platform could not build it: {error}. Its own log says more.")
-            self.store.change(Deployment, deployment.id, status="error")
-        else:
-            log("deploy", "Healthy: it answers on its port.")
-            # One transaction: a crash must not leave it built, and forgotten by those that follow it.
-            with self.store.transaction():
-                self.store.change(Deployment, deployment.id, status="deployed")
-                self._promote_by_itself(deployment)
-
-    async def _check(self, deployment: Deployment, artefact: Artefact, log: Callable[[str, str], None]) -> None:
-        """Start it once, as it is, to see that it listens; what serves is started for each environment."""
-        log("deploy", "Starting it to see that it answers. An uploaded application runs as you, not in a sandbox.")
-        process = await self._supervisor.start(
-            artefact,
-            environment_id=None,
-            deployment_id=deployment.id,
-            replica=0,
-            variables=started_with(deployment, self._first_target(deployment)),
-            memory_mb=None,
-        )
-        await self._supervisor.stop(process)
-
-    def _first_target(self, deployment: Deployment) -> Environment | None:
-        """Return the environment it is meant for before others, without whose variables it may not start."""
-        oldest_first = reversed(self.store.find(Environment, project_id=deployment.project_id))
-        return min(oldest_first, key=lambda environment: not environment.is_auto_promote_enabled, default=None)
+        pipeline.on_deployed = self._promote_by_itself
 
     def _promote_by_itself(self, deployment: Deployment) -> None:
         built = self.store.find(Deployment, project_id=deployment.project_id, status="deployed")
@@ -172,7 +64,7 @@ class Lifecycle:
     def _crashed(self, environment_id: str, deployment_id: str, last_lines: Sequence[str]) -> None:
         self.store.change(Deployment, deployment_id, status="crashing")
         for line in last_lines:
-            self.build_logs.write(deployment_id, "run", line)
+            self.pipeline.build_logs.write(deployment_id, "run", line)
         _log.warning("Deployment %s of environment %s keeps ending.", deployment_id, environment_id)
 
     # --- environments -------------------------------------------------------------------------------------
@@ -213,7 +105,7 @@ class Lifecycle:
         resources = environment.resources
         if written is None or resources is None:
             raise StartFailed("There is nothing built that could be started. Upload it again.")
-        await self.serving.serve(
+        seamless = await self.serving.serve(
             environment.id,
             hosts=self.hosts(environment),
             deployment_id=deployment_id,
@@ -222,6 +114,9 @@ class Lifecycle:
             replicas=resources.replicas,
             memory_mb=resources.memory,
         )
+        if not seamless:
+            note = "It does not read PORT: the version before had to end first, and requests in between got a 503."
+            self.pipeline.build_logs.write(deployment_id, "promote", note)
 
     def resize(self, environment: Environment, resources: Resources) -> None:
         """Begin to bring the running processes to these resources."""
@@ -272,7 +167,7 @@ class Lifecycle:
         self.runtime_logs.write(environment_id, deployment_id or "platform", 0, failure.reason)
         if deployment_id is not None:
             for line in (*failure.last_lines, failure.reason):
-                self.build_logs.write(deployment_id, "promote", line)
+                self.pipeline.build_logs.write(deployment_id, "promote", line)
 
     def delete_environment(self, environment: Environment) -> None:
         """Begin to delete an environment."""
@@ -297,14 +192,10 @@ class Lifecycle:
 
     async def _delete_project(self, project_id: str) -> None:
         deployments = self.store.find(Deployment, project_id=project_id)
-        builds = [self._builds[deployment.id] for deployment in deployments if deployment.id in self._builds]
-        for task in builds:
-            task.cancel()
-        await asyncio.gather(*builds, return_exceptions=True)
         for environment in self.store.find(Environment, project_id=project_id):
             await self._delete_environment(environment.id)
+        await self.pipeline.discard(deployments)
         for deployment in deployments:
-            await asyncio.to_thread(shutil.rmtree, self._sources / deployment.id, ignore_errors=True)
             self.store.remove(Deployment, deployment.id)
         for domain in self.store.find(Domain, project_id=project_id):
             self.store.remove(Domain, domain.id)
@@ -340,9 +231,12 @@ class Lifecycle:
                 self._take_up(environment)
         for deployment in reversed(self.store.find(Deployment)):
             if deployment.status in UNFINISHED:
-                self.build_logs.write(deployment.id, "prepare", "The platform was restarted; building it again.")
-                self._queue(deployment)
-        await asyncio.to_thread(self._remove_strays, {deployment.id for deployment in self.store.find(Deployment)})
+                self.pipeline.build_logs.write(
+                    deployment.id, "prepare", "The platform was restarted; building it again."
+                )
+                self.pipeline.queue(deployment)
+        known = {deployment.id for deployment in self.store.find(Deployment)}
+        await asyncio.to_thread(self.pipeline.remove_strays, known)
 
     def _take_up(self, environment: Environment) -> None:
         """Serve again what was live, with the variables it had, and then what was being promoted."""
@@ -363,17 +257,12 @@ class Lifecycle:
             self.store.change(Deployment, deployment_id, status="crashing")
         self.route(environment.id)
 
-    def _remove_strays(self, known: set[str]) -> None:
-        """Remove what uploads left that a crash kept from becoming a deployment."""
-        for directory in self._sources.iterdir():
-            if directory.name not in known:
-                shutil.rmtree(directory, ignore_errors=True)
-
     async def close(self) -> None:
         """End the work under way and every application."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.pipeline.close()
         await self.serving.close()
 
     def _lock(self, environment_id: str) -> asyncio.Lock:
@@ -389,8 +278,3 @@ class Lifecycle:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             _log.error("Work in the background failed.", exc_info=error)
-
-
-def _build_settings(settings: VcsSettings) -> BuildSettings:
-    given = {field.name: getattr(settings, field.name) for field in fields(BuildSettings)}
-    return BuildSettings(**{name: value for name, value in given.items() if value is not None})

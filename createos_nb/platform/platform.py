@@ -20,6 +20,7 @@ from createos_nb.api.projects import Project
 from createos_nb.errors import PlatformError
 from createos_nb.platform.buildlogs import BuildLogs
 from createos_nb.platform.lifecycle import Lifecycle
+from createos_nb.platform.pipeline import Pipeline
 from createos_nb.platform.processes import Supervisor
 from createos_nb.platform.routes import Routes
 from createos_nb.platform.runtimelogs import RuntimeLogs
@@ -63,9 +64,7 @@ class Platform:
             Serving(supervisor, self.routes),
             supervisor,
             runtime_logs,
-            BuildLogs(state / "build-logs"),
-            sources,
-            owner=owner,
+            Pipeline(self.store, supervisor, BuildLogs(state / "build-logs"), sources, owner=owner),
         )
         self.gateway_url = ""
         self._ensure_user()
@@ -149,3 +148,8 @@ class Context:
     def deployment(self, project_id: str, deployment_id: str) -> Deployment:
         """Return a deployment of a project of this user, or raise `NotFound`."""
         return self.store.get(Deployment, deployment_id, project_id=self.project(project_id).id)
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """What builds."""
+        return self.platform.lifecycle.pipeline

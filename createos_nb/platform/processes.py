@@ -46,6 +46,10 @@ class StartFailed(Exception):
         self.last_lines = last_lines
 
 
+class PortTaken(StartFailed):
+    """An application that does not read ``PORT`` wants one that another has."""
+
+
 @dataclass(eq=False)
 class Process:
     """One running application: a replica of a deployment in an environment.
@@ -58,6 +62,8 @@ class Process:
         The loopback address it really listens on.
     environment_id, deployment_id, replica
         What it serves.
+    ignores_port
+        Whether it listens elsewhere than it was told to, so that there can be only one of it at a time.
     started_at
         Unix seconds.
     memory_mb
@@ -70,6 +76,7 @@ class Process:
     environment_id: str | None
     deployment_id: str
     replica: int
+    ignores_port: bool
     started_at: float
     memory_mb: int | None
     child: Child = field(repr=False)
@@ -139,6 +146,8 @@ class Supervisor:
 
         Raises
         ------
+        PortTaken
+            It wants a port of its own choice, which is in use.
         StartFailed
             It ended, or did not listen in time; nothing of it is left.
         """
@@ -177,6 +186,7 @@ class Supervisor:
                 environment_id,
                 deployment_id,
                 replica,
+                ignores_port=listening_port != port,
                 started_at=time.time(),
                 memory_mb=memory_mb,
                 child=child,
@@ -336,10 +346,10 @@ def _ending(returncode: int) -> str:
 
 
 def _explained(failure: StartFailed, output: deque[str], declared_port: int) -> StartFailed:
-    reason = failure.reason
     if any(sign in line.lower() for line in output for sign in _PORT_IN_USE):
         reason = (
             f"The application wants a port that is in use (its settings say {declared_port}). "
             "Let it listen on the port in the environment variable PORT, which is its alone."
         )
-    return StartFailed(reason, tuple(output))
+        return PortTaken(reason, tuple(output))
+    return StartFailed(failure.reason, tuple(output))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from createos_nb.platform.children import Variables
-from createos_nb.platform.processes import Process, StartFailed, Supervisor
+from createos_nb.platform.processes import PortTaken, Process, StartFailed, Supervisor
 from createos_nb.platform.routes import Routes, Upstream
 
 if TYPE_CHECKING:
@@ -76,11 +76,14 @@ class Serving:
         variables: Variables,
         replicas: int,
         memory_mb: int | None,
-    ) -> None:
+    ) -> bool:
         """Serve a deployment: start its replicas, then switch to them at once, then end the old ones.
 
         Requests under way are answered by the replica that has them. The old replicas end in the
         background, after their last request and at most ten seconds later.
+
+        An application that ignores ``PORT`` cannot run twice at once: the old one ends before the new one
+        starts, and comes back if that fails.
 
         Parameters
         ----------
@@ -93,19 +96,31 @@ class Serving:
         memory_mb
             Limit of the resident memory of each, in MiB.
 
+        Returns
+        -------
+        bool
+            Whether it took the old one's place without a gap.
+
         Raises
         ------
         StartFailed
-            A replica did not start; what served before still does.
+            A replica did not start; what served before does, still or again.
         """
         async with self._lock(environment_id):
             new = _Served(environment_id, tuple(hosts), deployment_id, artefact, variables, replicas, memory_mb)
-            await self._start(new, range(replicas))
             old = self._served.get(environment_id)
+            try:
+                await self._start(new, range(replicas))
+            except PortTaken:
+                if old is None or not any(process.ignores_port for process in old.processes.values()):
+                    raise
+                await self._start_instead(old, new)
+                return False
             self._served[environment_id] = new
             self._route(new)
             if old is not None:
                 self._retire(old, tuple(old.processes.values()))
+            return True
 
     async def resize(self, environment_id: str, replicas: int, *, memory_mb: int | None = None) -> None:
         """Change the number of replicas; of an environment that serves nothing, do nothing.
@@ -192,6 +207,24 @@ class Serving:
         served.processes.update({process.replica: process for process in started})
         if self._served.get(served.environment_id) is served:
             self._route(served)
+
+    async def _start_instead(self, old: _Served, new: _Served) -> None:
+        """End what is served, then start the new; start the old again when that fails."""
+        processes = tuple(old.processes.values())
+        old.processes.clear()
+        self._route(old)
+        await asyncio.gather(*(self._drain(process) for process in processes))
+        # Not served meanwhile: a replica of it that ended just now is not to come back.
+        del self._served[old.environment_id]
+        try:
+            await self._start(new, range(new.replicas))
+        except BaseException:
+            await self._start(old, range(old.replicas))
+            self._served[old.environment_id] = old
+            self._route(old)
+            raise
+        self._served[new.environment_id] = new
+        self._route(new)
 
     async def _start_one(self, served: _Served, number: int) -> Process:
         return await self._supervisor.start(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from createos_nb.errors import NotFound, Unprocessable
 from createos_nb.platform.applications import shop
-from tests.platform.conftest import echo, eventually
+from tests.platform.conftest import echo, eventually, make_site
 
 
 def zipped(files):
@@ -91,7 +92,7 @@ def test_a_runtime_that_is_not_there_is_a_build_error_that_says_what_is(site):
     site.client.projects.update_settings(site.project_id, runtime="cobol:85")
     failed = site.deploy(echo())
     assert failed.status == "build_error"
-    assert "Use python:3.x" in site.log(failed.id)
+    assert "Use one of python, node," in site.log(failed.id)
 
 
 def test_build_variables_reach_the_build_and_not_the_application(site):
@@ -247,3 +248,27 @@ def test_a_deployment_that_is_being_promoted_is_not_put_to_sleep(site):
     with pytest.raises(Unprocessable, match="live on production"):
         site.client.deployments.delete(site.project_id, first.id)
     assert site.live(first.id).project_deployment_id == first.id
+
+
+# --- the documentation's own quick start ------------------------------------------------------------------
+
+
+def node_on(version):
+    """The quick start's files: they listen on port 3000, whatever PORT says."""
+    answer = f"require('http').createServer((req,res)=>{{res.end('Hello!{version}')}}).listen(3000)"
+    return {"package.json": '{"name":"app","scripts":{"start":"node index.js"}}', "index.js": answer}
+
+
+def test_the_quick_start_is_served_and_deployed_again_though_it_ignores_port(client, require):
+    if shutil.which("node") is None:
+        require("node", "node is not on PATH")
+    site = make_site(client, "my-app", runtime="node:20", port=3000, run_command=None)
+    try:
+        for version in ("", " again"):
+            deployment = site.deploy(node_on(version))
+            assert deployment.status == "deployed"
+            site.live(deployment.id)
+            assert site.visit().text == f"Hello!{version}"
+        assert "It does not read PORT: the version before had to end first" in site.log(deployment.id)
+    finally:
+        client.projects.delete(site.project_id)

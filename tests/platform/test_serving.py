@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 import textwrap
 
@@ -16,13 +17,14 @@ from createos_nb.platform import serving as module
 from createos_nb.platform.accesslog import AccessLog
 from createos_nb.platform.builds import Artefact
 from createos_nb.platform.gateway import Routes, gateway_app, gateway_config
-from createos_nb.platform.processes import StartFailed, Supervisor
+from createos_nb.platform.processes import PortTaken, StartFailed, Supervisor
 from createos_nb.platform.runtimelogs import RuntimeLogs
 from createos_nb.platform.serving import Serving
 
 pytestmark = pytest.mark.anyio
 
 HOST = "production.shop.localhost"
+OF_ENV = {"environment_id": "env", "hosts": [HOST], "replicas": 1, "memory_mb": None}
 APPLICATION = """
     import http.server, json, os, time
 
@@ -312,3 +314,45 @@ async def test_hosts_change_while_it_serves_and_while_it_does_not(serve, serving
     serving.set_hosts("env", ["new.localhost"])
     assert (await get())[0] == 421
     assert (await get(host="new.localhost"))[0] == 200
+
+
+# --- applications that ignore PORT ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stubborn(tmp_path):
+    """An application that listens on a port of its own choice, whatever it is told."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (tmp_path / "main.py").write_text(textwrap.dedent(APPLICATION).replace('int(os.environ["PORT"])', str(port)))
+    return Artefact(tmp_path, (sys.executable, "main.py"), {}, port)
+
+
+async def test_a_new_version_of_one_that_ignores_port_takes_its_place(serving, get, stubborn):
+    assert await serving.serve(**OF_ENV, deployment_id="v1", artefact=stubborn, variables={"VERSION": "v1"})
+    first = serving.processes_of("env")[0]
+    assert not await serving.serve(**OF_ENV, deployment_id="v2", artefact=stubborn, variables={"VERSION": "v2"})
+    assert (await get())[1]["version"] == "v2"
+    assert not psutil.pid_exists(first.pid)
+
+
+async def test_the_old_one_comes_back_when_its_successor_cannot_start(serving, get, stubborn, tmp_path):
+    await serving.serve(**OF_ENV, deployment_id="v1", artefact=stubborn, variables={"VERSION": "v1"})
+    (tmp_path / "other").mkdir()
+    # It wants the port only when it is free, and then ends: the second start fails in another way.
+    (tmp_path / "other" / "main.py").write_text(
+        f"import socket\nsocket.create_server(('127.0.0.1', {stubborn.port}))\nraise SystemExit('broken')\n"
+    )
+    broken = Artefact(tmp_path / "other", (sys.executable, "main.py"), {}, stubborn.port)
+    with pytest.raises(StartFailed, match="ended before it listened"):
+        await serving.serve(**OF_ENV, deployment_id="v2", artefact=broken, variables={})
+    assert (await get())[1]["version"] == "v1"
+    assert serving.deployment_of("env") == "v1"
+
+
+async def test_two_replicas_of_one_that_ignores_port_are_one_clear_error(serving, stubborn):
+    of_two = {**OF_ENV, "replicas": 2}
+    with pytest.raises(PortTaken, match="environment variable PORT, which is its alone"):
+        await serving.serve(**of_two, deployment_id="v1", artefact=stubborn, variables={"VERSION": "v1"})
+    assert serving.processes_of("env") == ()

@@ -36,14 +36,14 @@ async def upload_files(context: Context, *, project_id: str, files: Sequence[Sou
     if len(contents) < len(files):
         raise BadRequest.answer("Two of the files have the same path. Send each once.")
     source = {"files": len(files)}
-    return Created(id=(await context.lifecycle.upload(project, partial(unpack_files, contents), source)).id)
+    return Created(id=(await context.pipeline.upload(project, partial(unpack_files, contents), source)).id)
 
 
 async def upload_zip(context: Context, *, project_id: str, file: bytes) -> Created:
     """Take a zip archive as a new deployment."""
     project = _upload_project(context, project_id)
     source = {"zip": len(file)}
-    return Created(id=(await context.lifecycle.upload(project, partial(unpack_zip, file), source)).id)
+    return Created(id=(await context.pipeline.upload(project, partial(unpack_zip, file), source)).id)
 
 
 def _upload_project(context: Context, project_id: str) -> Project:
@@ -59,7 +59,7 @@ async def build_logs(
     context: Context, *, project_id: str, deployment_id: str, skip: int | None
 ) -> list[BuildLogLine]:
     """Return a deployment's build log."""
-    return context.lifecycle.build_logs.read(context.deployment(project_id, deployment_id).id, skip=skip or 0)
+    return context.pipeline.build_logs.read(context.deployment(project_id, deployment_id).id, skip=skip or 0)
 
 
 async def logs(context: Context, *, project_id: str, deployment_id: str, since_seconds: int | None) -> str:
@@ -76,7 +76,7 @@ async def cancel(context: Context, *, project_id: str, deployment_id: str) -> st
     deployment = context.deployment(project_id, deployment_id)
     if deployment.status not in {"queue", "building"}:
         raise Unprocessable.answer(f"Deployment {deployment.version} is {deployment.status}; it is too late.")
-    context.lifecycle.cancel(deployment)
+    context.pipeline.cancel(deployment)
     return "Deployment cancelled"
 
 

@@ -1,0 +1,183 @@
+"""Pipeline: from an upload to a deployment that can serve, or to the reason why it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from createos_nb.api.deployments import Deployment
+from createos_nb.api.environments import Environment
+from createos_nb.api.projects import Project, VcsSettings
+from createos_nb.platform.buildlogs import BuildLogs
+from createos_nb.platform.builds import Artefact, build
+from createos_nb.platform.processes import PortTaken, StartFailed, Supervisor
+from createos_nb.platform.store import Store
+from createos_nb.platform.variables import started_with
+from createos_nb.platform.workshop import BuildFailed, BuildSettings
+
+BUILDS_AT_ONCE = 2
+
+_log = logging.getLogger(__name__)
+
+
+class Pipeline:
+    """Builds what is uploaded, a few at a time, and sees that it starts.
+
+    Parameters
+    ----------
+    store, supervisor, build_logs
+        What it works with.
+    sources
+        Directory of the unpacked uploads, one a deployment. They are kept, so that any can serve again.
+    owner
+        The platform's id, which marks every process it starts.
+
+    Attributes
+    ----------
+    on_deployed
+        Called with each deployment that can serve, in the transaction that says so.
+    """
+
+    def __init__(
+        self, store: Store, supervisor: Supervisor, build_logs: BuildLogs, sources: Path, *, owner: str
+    ) -> None:
+        self.on_deployed: Callable[[Deployment], None] | None = None
+        self.build_logs = build_logs
+        self._store = store
+        self._supervisor = supervisor
+        self._sources = sources
+        self._owner = owner
+        self._slots = asyncio.Semaphore(BUILDS_AT_ONCE)
+        self._builds: dict[str, asyncio.Task[None]] = {}
+
+    async def upload(self, project: Project, unpack: Callable[[Path], None], source: dict[str, Any]) -> Deployment:
+        """Unpack an upload and queue its build; nothing is left of a refused one.
+
+        Parameters
+        ----------
+        unpack
+            Writes the upload's files to a fresh directory, or raises `BadRequest`.
+        source
+            What the deployment says it was made from.
+        """
+        deployment_id = str(uuid.uuid4())
+        directory = self._sources / deployment_id
+        await asyncio.to_thread(unpack, directory)
+        try:
+            deployment = self._store.add_deployment(project, deployment_id=deployment_id, source=source)
+        except BaseException:
+            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+            raise
+        self.queue(deployment)
+        return deployment
+
+    def cancel(self, deployment: Deployment) -> None:
+        """Cancel a deployment that has not been built yet."""
+        self._store.change(
+            Deployment,
+            deployment.id,
+            status="cancelled",
+            cancelled_at=datetime.now(UTC),
+            cancel_reason="cancelled by its owner",
+        )
+        if task := self._builds.get(deployment.id):
+            task.cancel()
+
+    def queue(self, deployment: Deployment) -> None:
+        """Build a deployment as soon as there is room."""
+        task = asyncio.create_task(self._build(deployment))
+        self._builds[deployment.id] = task
+        task.add_done_callback(lambda _: self._builds.pop(deployment.id, None))
+
+    async def discard(self, deployments: Iterable[Deployment]) -> None:
+        """End the builds of deployments, and remove what they were and would have been made of."""
+        ids = [deployment.id for deployment in deployments]
+        await self._end([self._builds[each] for each in ids if each in self._builds])
+        for each in ids:
+            await asyncio.to_thread(shutil.rmtree, self._sources / each, ignore_errors=True)
+
+    async def close(self) -> None:
+        """End the builds under way; they are taken up again at the next start."""
+        await self._end(tuple(self._builds.values()))
+
+    async def _end(self, tasks: Iterable[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def remove_strays(self, known: set[str]) -> None:
+        """Remove what uploads left that a crash kept from becoming a deployment."""
+        for directory in self._sources.iterdir():
+            if directory.name not in known:
+                shutil.rmtree(directory, ignore_errors=True)
+
+    async def _build(self, deployment: Deployment) -> None:
+        def log(stage: str, line: str) -> None:
+            self.build_logs.write(deployment.id, stage, line)
+
+        try:
+            async with self._slots:
+                self._store.change(Deployment, deployment.id, status="building")
+                artefact = await build(
+                    self._sources / deployment.id,
+                    _build_settings(deployment.settings or VcsSettings()),
+                    log,
+                    owner=self._owner,
+                )
+            self._store.change(Deployment, deployment.id, status="deploying", artefact_json=artefact.to_json())
+            await self._check(deployment, artefact, log)
+        except BuildFailed as failure:
+            log("build", failure.reason)
+            self._store.change(Deployment, deployment.id, status="build_error")
+        except StartFailed as failure:
+            for line in (*failure.last_lines, failure.reason):
+                log("deploy", line)
+            self._store.change(Deployment, deployment.id, status="crashing")
+        except Exception as error:  # noqa: BLE001 - whatever happened, a deployment must come to an end
+            _log.exception("Building deployment %s failed.", deployment.id)
+            log("build", f"The platform could not build it: {error}. Its own log says more.")
+            self._store.change(Deployment, deployment.id, status="error")
+        else:
+            # One transaction: a crash must not leave it built, and forgotten by those that follow it.
+            with self._store.transaction():
+                self._store.change(Deployment, deployment.id, status="deployed")
+                if self.on_deployed is not None:
+                    self.on_deployed(deployment)
+
+    async def _check(self, deployment: Deployment, artefact: Artefact, log: Callable[[str, str], None]) -> None:
+        """Start it once, as it is, to see that it listens; what serves is started for each environment."""
+        log("deploy", "Starting it to see that it answers. An uploaded application runs as you, not in a sandbox.")
+        try:
+            process = await self._supervisor.start(
+                artefact,
+                environment_id=None,
+                deployment_id=deployment.id,
+                replica=0,
+                variables=started_with(deployment, self._first_target(deployment)),
+                memory_mb=None,
+            )
+        except PortTaken as failure:
+            if not any(each.ignores_port for each in self._supervisor.processes):
+                raise
+            # One that ignores PORT can run only once, and a version of it runs already.
+            log("deploy", f"{failure.reason} It is started when it goes live, in place of what is there.")
+        else:
+            await self._supervisor.stop(process)
+            log("deploy", "Healthy: it answers on its port.")
+
+    def _first_target(self, deployment: Deployment) -> Environment | None:
+        """Return the environment it is meant for before others, without whose variables it may not start."""
+        oldest_first = reversed(self._store.find(Environment, project_id=deployment.project_id))
+        return min(oldest_first, key=lambda environment: not environment.is_auto_promote_enabled, default=None)
+
+
+def _build_settings(settings: VcsSettings) -> BuildSettings:
+    given = {field.name: getattr(settings, field.name) for field in fields(BuildSettings)}
+    return BuildSettings(**{name: value for name, value in given.items() if value is not None})
