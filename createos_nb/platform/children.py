@@ -92,6 +92,7 @@ class Child:
         variables: Mapping[str, str],
         owner: str,
         on_lines: Callable[[list[str]], None],
+        entrances: Sequence[Path] = (),
     ) -> Child:
         """Start a program in its own session.
 
@@ -111,6 +112,8 @@ class Child:
         on_lines
             Called with the next lines of its standard output and error, without their line feeds; a line
             of more than 16 KiB comes in pieces.
+        entrances
+            Of the control groups it is to be in from its first instruction on.
         """
         marker = secrets.token_hex(16)
         # The pipe is ours, not asyncio's: then waiting for the child does not mean waiting for
@@ -118,7 +121,8 @@ class Child:
         output, for_child = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), *command),
+                *(sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid())),
+                *(os.pathsep.join(map(str, entrances)), *command),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=for_child,
                 stderr=asyncio.subprocess.STDOUT,

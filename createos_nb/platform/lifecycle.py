@@ -113,6 +113,7 @@ class Lifecycle:
             variables=variables,
             replicas=resources.replicas,
             memory_mb=resources.memory,
+            cpu_millicores=resources.cpu,
         )
         if not seamless:
             note = "It does not read PORT: the version before had to end first, and requests in between got a 503."
@@ -130,7 +131,12 @@ class Lifecycle:
         if resources is None:
             return
         try:
-            await self.serving.resize(environment_id, resources.replicas, memory_mb=resources.memory)
+            await self.serving.resize(
+                environment_id,
+                resources.replicas,
+                memory_mb=resources.memory,
+                cpu_millicores=resources.cpu,
+            )
         except StartFailed as failure:
             self._say(environment_id, environment.project_deployment_id, failure)
             running = max(1, len(self.serving.processes_of(environment_id)))

@@ -154,6 +154,7 @@ class Pipeline:
     async def _check(self, deployment: Deployment, artefact: Artefact, log: Callable[[str, str], None]) -> None:
         """Start it once, as it is, to see that it listens; what serves is started for each environment."""
         log("deploy", "Starting it to see that it answers. An uploaded application runs as you, not in a sandbox.")
+        log("deploy", self._supervisor.cgroups.sentence)
         try:
             process = await self._supervisor.start(
                 artefact,

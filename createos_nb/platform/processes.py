@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
 import time
 from collections import deque
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from createos_nb.platform.cgroups import Cgroups, Group
 from createos_nb.platform.children import Child, Variables, end_owned, environment
 
 if TYPE_CHECKING:
@@ -67,7 +69,9 @@ class Process:
     started_at
         Unix seconds.
     memory_mb
-        Resident memory from which on it is ended, in MiB, all its processes together; None for no limit.
+        Memory from which on it is ended, in MiB, all its processes together; None for no limit.
+    group
+        The control group it is in, where this machine has them.
     """
 
     pid: int
@@ -81,8 +85,15 @@ class Process:
     memory_mb: int | None
     child: Child = field(repr=False)
     output: deque[str] = field(repr=False)
+    group: Group | None = field(default=None, repr=False)
     stopping: bool = field(default=False, repr=False)
     ended_for: str | None = field(default=None, repr=False)
+
+    def limit(self, *, memory_mb: int | None, cpu_millicores: int | None) -> None:
+        """Change its limits; None for none."""
+        self.memory_mb = memory_mb
+        if self.group is not None:
+            self.group.limit(memory_mb=memory_mb, cpu_millicores=cpu_millicores)
 
     @property
     def last_lines(self) -> tuple[str, ...]:
@@ -99,6 +110,8 @@ class Supervisor:
         Where their output goes.
     owner
         The platform's id; processes that carry it are the platform's, also after a crash (`sweep`).
+    cgroups
+        What keeps their limits; by default those of this machine.
 
     Attributes
     ----------
@@ -106,8 +119,9 @@ class Supervisor:
         Called with the process, its exit code and a sentence when one ended without being asked to.
     """
 
-    def __init__(self, logs: RuntimeLogs, *, owner: str) -> None:
+    def __init__(self, logs: RuntimeLogs, *, owner: str, cgroups: Cgroups | None = None) -> None:
         self.on_exit: Callable[[Process, int, str], None] | None = None
+        self.cgroups = cgroups if cgroups is not None else Cgroups(owner)
         self._logs = logs
         self._owner = owner
         self._running: dict[Process, asyncio.Task[None]] = {}
@@ -127,6 +141,7 @@ class Supervisor:
         replica: int,
         variables: Variables,
         memory_mb: int | None,
+        cpu_millicores: int | None = None,
         healthy_within_s: float = 30,
     ) -> Process:
         """Start an application and wait until a socket of its own accepts connections.
@@ -140,7 +155,9 @@ class Supervisor:
         variables
             The environment's variables. ``PORT`` is the platform's to set.
         memory_mb
-            Limit of its resident memory in MiB.
+            Limit of its memory in MiB.
+        cpu_millicores
+            Limit of its cpu in thousandths of a core, from the moment on at which it listens.
         healthy_within_s
             Seconds until it must listen.
 
@@ -160,6 +177,9 @@ class Supervisor:
                 with suppress(OSError):  # A full disk costs log lines, not the application.
                     self._logs.write_lines(environment_id, deployment_id, replica, lines)
 
+            group = self.cgroups.group(secrets.token_hex(8))
+            if group is not None:
+                group.limit(memory_mb=memory_mb, cpu_millicores=None)
             child = await Child.start(
                 artefact.command,
                 directory=artefact.directory,
@@ -168,13 +188,19 @@ class Supervisor:
                 ),
                 owner=self._owner,
                 on_lines=on_lines,
+                entrances=group.entrances if group is not None else (),
             )
             try:
                 host, listening_port = await _listening(child, (port, artefact.port), healthy_within_s)
             except (StartFailed, asyncio.CancelledError) as failure:
                 await child.end(grace_s=0)
+                ran_out = group is not None and group.oom_kills > 0
+                if group is not None:
+                    group.remove()
                 if isinstance(failure, asyncio.CancelledError):
                     raise
+                if ran_out:
+                    raise StartFailed(_out_of_memory(memory_mb), tuple(output)) from None
                 # Between our look for a free port and the application's use of it, another took it.
                 if attempt + 1 < _PORT_ATTEMPTS and _taken(port):
                     continue
@@ -191,7 +217,9 @@ class Supervisor:
                 memory_mb=memory_mb,
                 child=child,
                 output=output,
+                group=group,
             )
+            process.limit(memory_mb=memory_mb, cpu_millicores=cpu_millicores)
             self._running[process] = asyncio.create_task(self._watch(process))
             if self._memory_watch is None:
                 self._memory_watch = asyncio.create_task(self._watch_memory())
@@ -213,13 +241,16 @@ class Supervisor:
             self._memory_watch.cancel()
             await asyncio.wait({self._memory_watch})
             self._memory_watch = None
+        self.cgroups.sweep()
 
     def sweep(self) -> int:
         """End what an earlier platform with the same id left behind, and return how many processes.
 
         To be called before anything is started.
         """
-        return end_owned(self._owner)
+        ended = end_owned(self._owner)
+        self.cgroups.sweep()
+        return ended
 
     async def _watch(self, process: Process) -> None:
         returncode = await process.child.wait()
@@ -227,26 +258,27 @@ class Supervisor:
             await process.child.drain()
             await process.child.end(grace_s=0)
         del self._running[process]
+        if _oom_killed(process):
+            process.ended_for = _out_of_memory(process.memory_mb)
+        if process.ended_for and not process.stopping:
+            self._logs.write(process.environment_id, process.deployment_id, process.replica, process.ended_for)
+        if process.group is not None:
+            process.group.remove()
         if not process.stopping and self.on_exit is not None:
             self.on_exit(process, returncode, process.ended_for or _ending(returncode))
 
     async def _watch_memory(self) -> None:
+        """End applications that ran out of memory: the kernel may have ended only one of their processes."""
+        by_kernel = "memory" in self.cgroups.enforced
         while True:
             await asyncio.sleep(_MEMORY_CHECK_S)
-            limited = {process.pid: process for process in self._running if process.memory_mb is not None}
-            if not limited:
-                continue
-            used = await asyncio.to_thread(_resident_bytes, set(limited))
-            for pid, process in limited.items():
-                limit = process.memory_mb
-                if limit is not None and used.get(pid, 0) > limit * 2**20 and not process.stopping:
-                    process.ended_for = (
-                        f"It was ended because it ran out of memory: {used[pid] / 2**20:,.0f} MiB resident, "
-                        f"{limit:,} MiB allowed. Give the environment more memory or use less."
-                    )
-                    self._logs.write(
-                        process.environment_id, process.deployment_id, process.replica, process.ended_for
-                    )
+            limited = [process for process in self._running if process.memory_mb is not None]
+            roots = set() if by_kernel else {process.pid for process in limited}
+            used = await asyncio.to_thread(_resident_bytes, roots) if roots else {}
+            for process in limited:
+                over = used.get(process.pid, 0) > (process.memory_mb or 0) * 2**20
+                if (over or _oom_killed(process)) and not process.stopping:
+                    process.ended_for = _out_of_memory(process.memory_mb)
                     await process.child.end(grace_s=0)
 
 
@@ -337,6 +369,15 @@ def _resident_bytes(roots: set[int]) -> dict[int, int]:
         if ancestor is not None:
             used[ancestor] += size
     return used
+
+
+def _oom_killed(process: Process) -> bool:
+    return process.group is not None and process.group.oom_kills > 0
+
+
+def _out_of_memory(limit_mb: int | None) -> str:
+    allowed = f" ({limit_mb:,} MiB allowed)" if limit_mb is not None else ""
+    return f"It was ended because it ran out of memory{allowed}. Give the environment more memory or use less."
 
 
 def _ending(returncode: int) -> str:

@@ -34,6 +34,7 @@ class _Served:
     variables: Variables = field(repr=False)
     replicas: int
     memory_mb: int | None
+    cpu_millicores: int | None
     processes: dict[int, Process] = field(default_factory=dict)
     crashes: dict[int, int] = field(default_factory=dict)
 
@@ -76,6 +77,7 @@ class Serving:
         variables: Variables,
         replicas: int,
         memory_mb: int | None,
+        cpu_millicores: int | None = None,
     ) -> bool:
         """Serve a deployment: start its replicas, then switch to them at once, then end the old ones.
 
@@ -94,7 +96,9 @@ class Serving:
         replicas
             How many processes.
         memory_mb
-            Limit of the resident memory of each, in MiB.
+            Limit of the memory of each, in MiB.
+        cpu_millicores
+            Limit of the cpu of each, in thousandths of a core, where this machine can keep it.
 
         Returns
         -------
@@ -107,7 +111,10 @@ class Serving:
             A replica did not start; what served before does, still or again.
         """
         async with self._lock(environment_id):
-            new = _Served(environment_id, tuple(hosts), deployment_id, artefact, variables, replicas, memory_mb)
+            new = _Served(
+                *(environment_id, tuple(hosts), deployment_id, artefact, variables),
+                *(replicas, memory_mb, cpu_millicores),
+            )
             old = self._served.get(environment_id)
             try:
                 await self._start(new, range(replicas))
@@ -122,13 +129,22 @@ class Serving:
                 self._retire(old, tuple(old.processes.values()))
             return True
 
-    async def resize(self, environment_id: str, replicas: int, *, memory_mb: int | None = None) -> None:
+    async def resize(
+        self,
+        environment_id: str,
+        replicas: int,
+        *,
+        memory_mb: int | None = None,
+        cpu_millicores: int | None = None,
+    ) -> None:
         """Change the number of replicas; of an environment that serves nothing, do nothing.
 
         Parameters
         ----------
         memory_mb
-            New limit of the resident memory of each replica in MiB; None leaves it.
+            New limit of the memory of each replica in MiB; None leaves it.
+        cpu_millicores
+            New limit of the cpu of each replica in thousandths of a core; None leaves it.
 
         Raises
         ------
@@ -139,10 +155,10 @@ class Serving:
             served = self._served.get(environment_id)
             if served is None:
                 return
-            if memory_mb is not None:
-                served.memory_mb = memory_mb
-                for process in served.processes.values():
-                    process.memory_mb = memory_mb
+            served.memory_mb = served.memory_mb if memory_mb is None else memory_mb
+            served.cpu_millicores = served.cpu_millicores if cpu_millicores is None else cpu_millicores
+            for process in served.processes.values():
+                process.limit(memory_mb=served.memory_mb, cpu_millicores=served.cpu_millicores)
             await self._start(served, range(served.replicas, replicas))
             surplus = tuple(process for number, process in served.processes.items() if number >= replicas)
             served.replicas = replicas
@@ -234,6 +250,7 @@ class Serving:
             replica=number,
             variables=served.variables,
             memory_mb=served.memory_mb,
+            cpu_millicores=served.cpu_millicores,
         )
 
     def _route(self, served: _Served) -> None:

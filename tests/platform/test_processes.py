@@ -17,6 +17,7 @@ import pytest
 from createos_nb.api.secret import Secret
 from createos_nb.platform import processes
 from createos_nb.platform.builds import Artefact
+from createos_nb.platform.cgroups import Cgroups, Group
 from createos_nb.platform.children import CHILD, OWNER
 from createos_nb.platform.processes import StartFailed, Supervisor
 from createos_nb.platform.runtimelogs import RuntimeLogs
@@ -273,15 +274,31 @@ async def test_a_stop_that_was_asked_for_is_not_told(supervisor, artefact):
     assert exits.queue.empty()
 
 
-async def test_too_much_memory_ends_it_and_is_named(supervisor, artefact, logs, monkeypatch):
+HOG = "hog = b'x' * 200_000_000"
+
+
+@pytest.fixture(params=["cgroup", "watchdog"])
+async def limiting(request, logs, tmp_path, require, monkeypatch):
+    """A supervisor that keeps limits in each of the two ways."""
+    root = {} if request.param == "cgroup" else {"root": tmp_path, "membership": tmp_path / "none"}
+    cgroups = Cgroups("test-limits", **root)
+    if request.param == "cgroup" and cgroups.enforced != {"memory", "cpu"}:
+        require("cgroup", "no control group of this machine can be written to")
     monkeypatch.setattr(processes, "_MEMORY_CHECK_S", 0.1)
-    exits = Exits(supervisor)
+    supervisor = Supervisor(logs, owner="test-limits", cgroups=cgroups)
+    yield supervisor
+    await supervisor.stop_all()
+    assert supervisor.sweep() == 0, "a test left a process behind"
+
+
+async def test_too_much_memory_ends_it_and_is_named(limiting, artefact, logs):
+    exits = Exits(limiting)
     source = SERVER + (
         "    import threading\n"
-        "    threading.Timer(0.3, lambda: globals().update(hog=b'x' * 200_000_000)).start()\n"
+        f'    threading.Timer(0.3, lambda: exec("{HOG}", globals())).start()\n'
         '    http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()\n'
     )
-    process = await start(supervisor, artefact(source), memory_mb=100)
+    process = await start(limiting, artefact(source), memory_mb=100)
     ended, _, reason = await exits.next()
     assert ended is process
     assert "out of memory" in reason
@@ -289,15 +306,65 @@ async def test_too_much_memory_ends_it_and_is_named(supervisor, artefact, logs, 
     assert "out of memory" in logs.read(deployment_id="dep")
 
 
-async def test_memory_of_a_grandchild_counts(supervisor, artefact, monkeypatch):
-    monkeypatch.setattr(processes, "_MEMORY_CHECK_S", 0.1)
-    exits = Exits(supervisor)
-    hog = "import time; hog = b'x' * 200_000_000; time.sleep(600)"
+async def test_memory_of_a_grandchild_counts_and_all_of_it_ends(limiting, artefact):
+    exits = Exits(limiting)
+    hog = f"import time; {HOG}; time.sleep(600)"
     source = f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {hog!r}])\n" + textwrap.dedent(
         ON_PORT
     )
-    await start(supervisor, artefact(source), memory_mb=100)
+    process = await start(limiting, artefact(source), memory_mb=100)
     assert "out of memory" in (await exits.next())[2]
+    assert not alive(process.pid)
+
+
+async def test_an_application_that_runs_out_of_memory_while_it_starts_is_told_so(limiting, artefact):
+    with pytest.raises(StartFailed, match=r"out of memory|ended by signal 9|did not listen"):
+        await start(limiting, artefact(f"{HOG}\nimport time; time.sleep(600)"), memory_mb=50, healthy_within_s=2)
+
+
+async def test_cpu_is_limited_by_the_kernel_or_said_not_to_be(limiting, artefact):
+    work = "def do_GET(self):\n        sum(range(3_000_000))"
+    source = textwrap.dedent(ON_PORT).replace("def do_GET(self):", work, 1)
+    process = await start(limiting, artefact(source), cpu_millicores=50)
+    await get(process)
+    if "cpu" not in limiting.cgroups.enforced:
+        assert "of cpu not enforced" in limiting.cgroups.sentence
+        return
+    counts = (process.group.directories["cpu"] / "cpu.stat").read_text()
+    assert int(dict(line.split() for line in counts.splitlines())["nr_throttled"]) > 0
+    process.limit(memory_mb=None, cpu_millicores=1000)
+    assert "100000" in (process.group.directories["cpu"] / "cpu.cfs_quota_us").read_text()
+
+
+async def test_no_control_group_outlives_its_application(limiting, artefact):
+    process = await start(limiting, artefact(ON_PORT), memory_mb=500, cpu_millicores=500)
+    await limiting.stop(process)
+    assert process.group is None or not any(path.exists() for path in process.group.directories.values())
+
+
+def test_version_2_is_used_where_its_controllers_are_ours(tmp_path):
+    """The kernel's files, as far as they are written to; this machine may have another version."""
+    membership = tmp_path / "cgroup"
+    membership.write_text("0::/user.slice\n")
+    place = tmp_path / "root" / "user.slice"
+    group = place / "createos-nb-me"
+    for directory in (place, group):
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "cgroup.controllers").write_text("cpu memory")
+    (group / "cgroup.subtree_control").write_text("cpu memory")
+    # A real kernel keeps what is enabled; a file only what was written last.
+    (group / "cgroup.subtree_control").chmod(0o400)
+    cgroups = Cgroups("me", root=tmp_path / "root", membership=membership)
+    assert cgroups.enforced <= {"cpu", "memory"}
+    made = Group({"cpu": group, "memory": group})
+    made.limit(memory_mb=500, cpu_millicores=200)
+    assert (group / "memory.max").read_text() == str(500 * 2**20)
+    assert (group / "cpu.max").read_text() == "20000 100000"
+    assert made.entrances == (group / "cgroup.procs",)
+    made.limit(memory_mb=None, cpu_millicores=None)
+    assert ((group / "memory.max").read_text(), (group / "cpu.max").read_text()) == ("max", "max")
+    (group / "memory.events").write_text("low 0\noom 2\noom_kill 1\n")
+    assert made.oom_kills == 1
 
 
 async def test_an_endless_line_and_binary_output_do_no_harm(supervisor, artefact, logs):
@@ -391,6 +458,10 @@ async def test_applications_die_with_a_killed_platform(tmp_path, artefact):
         parent.kill()
         parent.wait()
         assert application in psutil.wait_procs([application], timeout=5)[0]
+        # The next platform's first act.
+        later = Cgroups("test-processes")
+        later.sweep()
+        assert not any(path.exists() for path in later.bases)
     finally:
         parent.kill()
         parent.wait()
