@@ -91,6 +91,7 @@ _state = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     help="Directory of its state; default in the package's home.",
 )
+_NOT_RUNNING = "The embedded platform is not running. Start it with: createos-nb local up"
 _as_json = click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 
 
@@ -117,7 +118,7 @@ def status(state: Path | None, *, as_json: bool) -> int:
 
     address = service.status(state)
     if address is None:
-        click.echo("The embedded platform is not running. Start it with: createos-nb local up", err=True)
+        click.echo(_NOT_RUNNING, err=True)
         return 1
     _show(address, as_json=as_json)
     return 0
@@ -131,6 +132,33 @@ def down(state: Path | None) -> None:
     from createos_nb.platform import service
 
     click.echo("Stopped." if service.stop(state) else "It was not running.")
+
+
+@local.command()
+@_state
+@click.option("--lines", default=50, show_default=True, type=click.IntRange(min=1), help="How many, from the end.")
+@_plainly
+def logs(state: Path | None, *, lines: int) -> None:
+    """Print the last lines of its own log; those of an application are ws[...].logs()."""
+    from createos_nb.platform import service
+
+    for line in service.log_lines(state, lines):
+        click.echo(line)
+
+
+@local.command()
+@_state
+@_plainly
+def key(state: Path | None) -> int:
+    """Print your key to it, for another client; whoever has it can run programs as you."""
+    from createos_nb.platform import service
+
+    address = service.status(state)
+    if address is None:
+        click.echo(_NOT_RUNNING, err=True)
+        return 1
+    click.echo(address.api_key().reveal())
+    return 0
 
 
 @local.command()
@@ -154,7 +182,7 @@ def env(state: Path | None) -> int:
 
     address = service.status(state)
     if address is None:
-        click.echo("The embedded platform is not running. Start it with: createos-nb local up", err=True)
+        click.echo(_NOT_RUNNING, err=True)
         return 1
     for name, value in (("CREATEOS_API_URL", address.api_url), ("CREATEOS_API_KEY_FILE", address.key_file)):
         click.echo(f"export {name}={shlex.quote(value)}")

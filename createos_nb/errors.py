@@ -6,6 +6,7 @@
       SettingsError (ValueError)       no API key, a bad URL: says which setting and where it was looked for
       MissingExtra (ImportError)       a library of an optional part is not installed: has the line to install it
       InvalidArgument (ValueError)     refused before anything was sent: names the field, the value, the range
+        NotOverMCP                     the operation has no MCP tool: use REST for it
       ConnectionFailed                 the platform was not reached; nothing was sent
         TimedOut (TimeoutError)        a wait or a read ran out of time
       OperationFailed                  the platform answered no: .operation .status .detail .request_id
@@ -50,6 +51,20 @@ class MissingExtra(CreateOSError, ModuleNotFoundError):
 
 class InvalidArgument(CreateOSError, ValueError):
     """An argument was refused before anything was sent."""
+
+
+class NotOverMCP(InvalidArgument):
+    """An operation cannot be called over MCP, and nothing was sent; over REST it can.
+
+    Attributes
+    ----------
+    operation
+        The operation's name, such as ``"SuspendProject"``.
+    """
+
+    def __init__(self, message: str, *, operation: str = "") -> None:
+        super().__init__(message)
+        self.operation = operation
 
 
 class ConnectionFailed(CreateOSError):

@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from createos_nb.api.client import Client
+from createos_nb.api.client import Client, TransportName
 from createos_nb.api.secret import Secret
 from createos_nb.extras import require
 from createos_nb.workspace import Workspace
 
 
-def connect(api_url: str | None = None, *, api_key: str | Secret | Path | None = None) -> Workspace:
+def connect(
+    api_url: str | None = None,
+    *,
+    api_key: str | Secret | Path | None = None,
+    transport: TransportName = "rest",
+) -> Workspace:
     """Return a workspace on the CreateOS that the settings name. Never an embedded one by itself.
 
     Parameters
@@ -22,16 +27,20 @@ def connect(api_url: str | None = None, *, api_key: str | Secret | Path | None =
         A key, or the path of the file that holds it; default ``CREATEOS_API_KEY``,
         ``CREATEOS_API_KEY_FILE``, ``CREATEOS_ACCESS_TOKEN``, then the official client's
         ``~/.createos/.token``. Do not write one into a notebook.
+    transport
+        ``"rest"``, or ``"mcp"`` to speak the Model Context Protocol instead; everything looks the same.
 
     Raises
     ------
     SettingsError
         No key was found; the message lists where it was looked for.
     """
-    return Workspace(Client(api_url, api_key=api_key))
+    return Workspace(Client(api_url, api_key=api_key, transport=transport))
 
 
-def local(*, state: str | os.PathLike[str] | None = None, ephemeral: bool = False) -> Workspace:
+def local(
+    scenario: str | None = None, *, state: str | os.PathLike[str] | None = None, ephemeral: bool = False
+) -> Workspace:
     """Return a workspace on an embedded CreateOS on this machine, started when it is not running.
 
     It builds and runs applications for real, as you, without a sandbox. It is a process of its own: a
@@ -39,6 +48,9 @@ def local(*, state: str | os.PathLike[str] | None = None, ephemeral: bool = Fals
 
     Parameters
     ----------
+    scenario
+        A situation to load, unless it is there: ``"quickstart"`` or ``"bad-deploy"``, see
+        `createos_nb.platform.scenarios`.
     state
         Directory of its state; default in the package's home.
     ephemeral
@@ -48,9 +60,18 @@ def local(*, state: str | os.PathLike[str] | None = None, ephemeral: bool = Fals
     ------
     PlatformError
         It could not be started; the message says why.
+    InvalidArgument
+        There is no such scenario; nothing was started.
     """
     require("local", "The embedded platform")
     from createos_nb.platform import service
 
+    if scenario is not None:
+        from createos_nb.platform.scenarios import LOAD, checked
+
+        loading = LOAD.exchange(checked(scenario))
     address = service.start(Path(state) if state is not None else None, ephemeral=ephemeral)
-    return Workspace(Client(address.api_url, api_key=Path(address.key_file)))
+    client = Client(address.api_url, api_key=Path(address.key_file))
+    if scenario is not None:
+        client.projects.run(loading)
+    return Workspace(client)

@@ -206,7 +206,9 @@ def test_every_library_is_a_declared_requirement():
     project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
     declared = {
         requirement.split("[")[0].split(">")[0].split("<")[0].split("=")[0].strip().lower().replace("_", "-")
-        for requirement in project["dependencies"]
+        for extra, requirements in {"": project["dependencies"], **project["optional-dependencies"]}.items()
+        for requirement in requirements
+        if extra != "test"
     }
     owners = packages_distributions()
     missing = {
@@ -215,8 +217,8 @@ def test_every_library_is_a_declared_requirement():
         if (top := found.imported.partition(".")[0]) not in {*sys.stdlib_module_names, "createos_nb"}
         and not {owner.lower().replace("_", "-") for owner in owners.get(top, [top])} & declared
     }
-    # What another requirement brings and promises to keep: pydantic its core, ipykernel and ipywidgets the rest.
-    promised = {"pydantic_core", "IPython", "traitlets", "jupyter_client", "anyio"}
+    # What another requirement brings and promises to keep: pydantic its core, mcp its types, ipykernel and ipywidgets the rest.
+    promised = {"pydantic_core", "mcp_types", "IPython", "traitlets", "jupyter_client", "anyio"}
     assert {line for line in missing if line.split()[-1].partition(".")[0] not in promised} == set()
 
 

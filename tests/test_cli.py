@@ -42,6 +42,7 @@ def state(tmp_path):
     "command",
     [
         *("", "demo", "local", "local up", "local status", "local down", "local reset", "local env"),
+        *("local logs", "local key"),
         *("runbook", "runbook list", "runbook describe", "runbook run"),
     ],
 )
@@ -108,14 +109,30 @@ def test_a_platform_is_started_found_and_stopped(state):
     assert not running(facts["pid"])
 
 
-def test_no_command_prints_the_key(state):
+def test_no_command_prints_the_key_but_the_one_that_is_for_it(state):
     up = createos_nb("local", "up", "--state", str(state))
     key = (state / "key").read_text().strip()
-    printed = [up, *(createos_nb("local", name, "--state", str(state)) for name in ("status", "env"))]
+    printed = [up, *(createos_nb("local", name, "--state", str(state)) for name in ("status", "env", "logs"))]
     assert key not in "".join(result.stdout + result.stderr for result in printed)
+    assert createos_nb("local", "key", "--state", str(state)).stdout == f"{key}\n"
 
 
-@pytest.mark.parametrize("command", ["status", "env"])
+def test_the_log_is_shown_from_its_end_and_harmlessly(state):
+    createos_nb("local", "up", "--state", str(state))
+    with (state / "platform.log").open("a") as log:
+        log.write("first\nsecond \x1b[2J\n")
+    shown = createos_nb("local", "logs", "--state", str(state), "--lines", "1").stdout
+    assert shown.startswith("second ")
+    assert "\x1b" not in shown
+
+
+def test_where_there_never_was_a_platform_there_is_no_log(tmp_path):
+    result = createos_nb("local", "logs", "--state", str(tmp_path / "none"))
+    assert result.returncode == 1
+    assert "There is no log" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "env", "key"])
 def test_a_platform_that_is_not_running_is_said_with_the_way_to_start_it(state, command):
     result = createos_nb("local", command, "--state", str(state))
     assert result.returncode == 1

@@ -23,7 +23,8 @@ TYPED = ("charts", "metrics", "panels", "plans", "reports", "runbooks")
 NO_DOCUMENT = {"self", "cls"}
 SELF_EVIDENT = {
     "client",
-    *("project_id", "environment_id", "deployment_id", "domain_id", "api_key_id"),  # ids, named by what they are of
+    *("project_id", "environment_id", "deployment_id", "domain_id", "api_key_id"),
+    *("app_id", "cronjob_id", "installation_id", "template_id", "purchase_id"),  # ids, named by what they are of
 }
 
 

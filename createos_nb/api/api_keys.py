@@ -11,6 +11,7 @@ from createos_nb.api.environments import PlainDescription
 from createos_nb.api.listing import Listing
 from createos_nb.api.model import Model, Timestamp
 from createos_nb.api.operation import operation
+from createos_nb.api.projects import Availability
 from createos_nb.api.resource import AsyncResource, Resource
 from createos_nb.api.secret import Secret
 
@@ -72,6 +73,35 @@ class _Operations:
     @operation("ListAPIKeys", "GET", "/v1/api-keys")
     def list(self) -> Listing[APIKey]:
         """List your keys, without their secrets."""
+        raise NotImplementedError
+
+    @operation("UpdateAPIKey", "PUT", "/v1/api-keys/{api_key_id}", safety="idempotent")
+    def update(self, api_key_id: str, *, name: KeyName, description: PlainDescription | None = None) -> str:
+        """Change a key's name and description; its secret stays.
+
+        Parameters
+        ----------
+        name
+            4 to 48 letters, digits or hyphens; always sent, since the API requires it.
+        description
+            4 to 2048 letters, digits, spaces, ``_`` or ``-``.
+
+        Raises
+        ------
+        NotFound
+            You have no such key.
+        """
+        raise NotImplementedError
+
+    @operation("CheckAPIKeyUniqueName", "POST", "/v1/api-keys/available-unique-name", safety="read")
+    def check_unique_name(self, *, unique_name: KeyName) -> Availability:
+        """Say whether a key name is free.
+
+        Parameters
+        ----------
+        unique_name
+            4 to 48 letters, digits or hyphens.
+        """
         raise NotImplementedError
 
     @operation("RevokeAPIKey", "DELETE", "/v1/api-keys/{api_key_id}", safety="destroys")

@@ -2,27 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeVar
 
 from createos_nb import settings as _settings
 from createos_nb.api.account import Account, AsyncAccount
 from createos_nb.api.analytics import AnalyticsOperations, AsyncAnalyticsOperations
 from createos_nb.api.api_keys import APIKeys, AsyncAPIKeys
+from createos_nb.api.apps import Apps, AsyncApps
+from createos_nb.api.cronjobs import AsyncCronjobs, Cronjobs
 from createos_nb.api.deployments import AsyncDeployments, Deployments
 from createos_nb.api.domains import AsyncDomains, Domains
 from createos_nb.api.driver import AsyncDriver, Driver
 from createos_nb.api.environments import AsyncEnvironments, Environments
+from createos_nb.api.github import AsyncGithub, Github
+from createos_nb.api.mcp import AsyncMcpTransport, McpTransport
 from createos_nb.api.projects import AsyncProjects, Projects
 from createos_nb.api.rest import AsyncRestTransport, RestTransport
 from createos_nb.api.secret import Secret
+from createos_nb.api.security_scans import AsyncSecurityScans, SecurityScans
+from createos_nb.api.templates import AsyncTemplates, Templates
+from createos_nb.errors import InvalidArgument
+
+T = TypeVar("T")
+
+TransportName = Literal["rest", "mcp"]
+"""What requests travel over: REST, or tool calls of the Model Context Protocol."""
 
 
-def _info(chosen: _settings.Settings) -> dict[str, Any]:
+_TRANSPORTS: dict[str, type[RestTransport | McpTransport]] = {"rest": RestTransport, "mcp": McpTransport}
+_ASYNC_TRANSPORTS: dict[str, type[AsyncRestTransport | AsyncMcpTransport]] = {
+    "rest": AsyncRestTransport,
+    "mcp": AsyncMcpTransport,
+}
+
+
+def _chosen(transport: str, kinds: Mapping[str, T]) -> T:
+    if transport not in kinds:
+        raise InvalidArgument(f"transport={transport!r} is refused: it must be 'rest' or 'mcp'.")
+    return kinds[transport]
+
+
+def _info(chosen: _settings.Settings, transport: str) -> dict[str, Any]:
     return {
         "api_url": chosen.api_url,
-        "transport": "rest",
+        "transport": transport,
         "credential": str(chosen.credential),
         "header": chosen.header,
         "source": chosen.source,
@@ -38,12 +64,16 @@ class Client:
         Origin of the API; default ``CREATEOS_API_URL``, else the public platform.
     api_key
         A key, or the path of the file that holds it; default as in `createos_nb.settings.resolve`.
+    transport
+        ``"rest"``, or ``"mcp"`` for tool calls at ``/mcp``; the operations are the same, but for the few that
+        have no tool and raise `NotOverMCP`.
     timeout_s
         Seconds without a byte until a request counts as unanswered.
 
     Attributes
     ----------
-    projects, environments, deployments, domains, analytics, account, api_keys
+    projects, environments, deployments, domains, apps, github, api_keys, security_scans, account,
+    analytics, cronjobs, templates
         The operations of each noun.
 
     Raises
@@ -53,10 +83,16 @@ class Client:
     """
 
     def __init__(
-        self, api_url: str | None = None, *, api_key: str | Secret | Path | None = None, timeout_s: float = 30.0
+        self,
+        api_url: str | None = None,
+        *,
+        api_key: str | Secret | Path | None = None,
+        transport: TransportName = "rest",
+        timeout_s: float = 30.0,
     ) -> None:
+        kind = _chosen(transport, _TRANSPORTS)
         self._settings = _settings.resolve(api_url, api_key=api_key)
-        self._driver = Driver(RestTransport(self._settings, timeout_s=timeout_s))
+        self._driver = Driver(kind(self._settings, timeout_s=timeout_s))
         self.projects = Projects(self._driver)
         self.environments = Environments(self._driver)
         self.deployments = Deployments(self._driver)
@@ -64,6 +100,11 @@ class Client:
         self.analytics = AnalyticsOperations(self._driver)
         self.account = Account(self._driver)
         self.api_keys = APIKeys(self._driver)
+        self.templates = Templates(self._driver)
+        self.security_scans = SecurityScans(self._driver)
+        self.github = Github(self._driver)
+        self.cronjobs = Cronjobs(self._driver)
+        self.apps = Apps(self._driver)
 
     @property
     def settings(self) -> _settings.Settings:
@@ -72,7 +113,7 @@ class Client:
 
     def info(self) -> dict[str, Any]:
         """Return which platform and which key are in use; the key itself is masked."""
-        return _info(self._settings)
+        return _info(self._settings, self._driver.transport.name)
 
     def close(self) -> None:
         """Close the connections; the client is of no use afterwards."""
@@ -94,10 +135,16 @@ class AsyncClient:
     """The typed client, awaiting: the same operations with the same signatures as `Client`."""
 
     def __init__(
-        self, api_url: str | None = None, *, api_key: str | Secret | Path | None = None, timeout_s: float = 30.0
+        self,
+        api_url: str | None = None,
+        *,
+        api_key: str | Secret | Path | None = None,
+        transport: TransportName = "rest",
+        timeout_s: float = 30.0,
     ) -> None:
+        kind = _chosen(transport, _ASYNC_TRANSPORTS)
         self._settings = _settings.resolve(api_url, api_key=api_key)
-        self._driver = AsyncDriver(AsyncRestTransport(self._settings, timeout_s=timeout_s))
+        self._driver = AsyncDriver(kind(self._settings, timeout_s=timeout_s))
         self.projects = AsyncProjects(self._driver)
         self.environments = AsyncEnvironments(self._driver)
         self.deployments = AsyncDeployments(self._driver)
@@ -105,10 +152,15 @@ class AsyncClient:
         self.analytics = AsyncAnalyticsOperations(self._driver)
         self.account = AsyncAccount(self._driver)
         self.api_keys = AsyncAPIKeys(self._driver)
+        self.templates = AsyncTemplates(self._driver)
+        self.security_scans = AsyncSecurityScans(self._driver)
+        self.github = AsyncGithub(self._driver)
+        self.cronjobs = AsyncCronjobs(self._driver)
+        self.apps = AsyncApps(self._driver)
 
     def info(self) -> dict[str, Any]:
         """Return which platform and which key are in use; the key itself is masked."""
-        return _info(self._settings)
+        return _info(self._settings, self._driver.transport.name)
 
     async def aclose(self) -> None:
         """Close the connections; the client is of no use afterwards."""

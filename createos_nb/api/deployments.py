@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from createos_nb.api.parameter import Multipart, Query
 from createos_nb.api.procedure import Procedure
 from createos_nb.api.projects import Created, VcsSettings
 from createos_nb.api.resource import AsyncResource, Resource
+from createos_nb.api.secret import Secret
 from createos_nb.api.waiting import until
 
 STATUSES = (
@@ -85,6 +86,22 @@ class BuildLogLine(Model):
     created_at: Timestamp | None = None
 
 
+class EncodedFile(Model):
+    """One file of an upload, of any bytes."""
+
+    path: str
+    """Relative, with forward slashes."""
+    content: str
+    """In base64."""
+
+
+class Download(Model):
+    """Where something can be had, for a while and without a key."""
+
+    download_uri: Secret
+    """Whoever has it can fetch it."""
+
+
 class _Operations:
     @operation("ListDeployments", "GET", "/v1/projects/{project_id}/deployments", paged=True)
     def list(
@@ -131,6 +148,100 @@ class _Operations:
         -----
         A PUT that creates: sent twice, it deploys twice. It is never repeated by itself.
         """
+        raise NotImplementedError
+
+    @operation(
+        "UploadDeploymentBase64Files", "PUT", "/v1/projects/{project_id}/deployments/files/base64", safety="creates"
+    )
+    def upload_base64_files(
+        self, project_id: str, *, files: Annotated[Sequence[EncodedFile], Field(min_length=1, max_length=100)]
+    ) -> Created:
+        """Upload files of any bytes as a new deployment of an upload project, and build it.
+
+        Parameters
+        ----------
+        files
+            1 to 100 files, each in base64; for more, use `upload_zip`.
+
+        Notes
+        -----
+        A PUT that creates: sent twice, it deploys twice. It is never repeated by itself.
+        """
+        raise NotImplementedError
+
+    @operation("CreateDeployment", "POST", "/v1/projects/{project_id}/deployments", safety="creates")
+    def create(self, project_id: str, *, image: str) -> Created:
+        """Deploy a container image to an image project.
+
+        Parameters
+        ----------
+        image
+            Such as ``"nginx:1.27"``.
+        """
+        raise NotImplementedError
+
+    @operation("TriggerLatestDeployment", "POST", "/v1/projects/{project_id}/trigger-latest", safety="creates")
+    def trigger_latest(
+        self, project_id: str, *, branch: Annotated[str, Query("branch")] | None = None
+    ) -> Created | str:
+        """Build the newest commit of a vcs project.
+
+        Parameters
+        ----------
+        branch
+            Of which branch; the project's default one when it is not given.
+
+        Returns
+        -------
+        Created or str
+            The new deployment's id, or the platform's sentence that it is deployed already.
+        """
+        raise NotImplementedError
+
+    @operation(
+        "RetriggerDeployment",
+        "POST",
+        "/v1/projects/{project_id}/deployments/{deployment_id}/retrigger",
+        safety="creates",
+    )
+    def retrigger(
+        self,
+        project_id: str,
+        deployment_id: str,
+        *,
+        settings: Annotated[Literal["project", "deployment"], Query("settings")] | None = None,
+        branch: Annotated[str, Query("branch")] | None = None,
+    ) -> Created | str:
+        """Build a deployment of a vcs project again, as a new deployment.
+
+        Parameters
+        ----------
+        settings
+            ``"project"`` for the present settings, ``"deployment"`` (the default) for those it was built with.
+        branch
+            Of which branch.
+        """
+        raise NotImplementedError
+
+    @operation(
+        "WakeupDeployment",
+        "POST",
+        "/v1/projects/{project_id}/deployments/{deployment_id}/wakeup",
+        safety="idempotent",
+    )
+    def wake(self, project_id: str, deployment_id: str) -> str:
+        """Let a sleeping deployment run again.
+
+        Raises
+        ------
+        Unprocessable
+            It does not sleep.
+        """
+        raise NotImplementedError
+
+    @operation("DownloadDeployment", "GET", "/v1/projects/{project_id}/deployments/{deployment_id}/download")
+    def download_uri(self, project_id: str, deployment_id: str) -> Download:
+        """Return where the files that a deployment was built from can be had."""
         raise NotImplementedError
 
     @operation("UploadDeploymentZip", "PUT", "/v1/projects/{project_id}/deployments/upload-zip", safety="creates")

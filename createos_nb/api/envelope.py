@@ -45,7 +45,7 @@ def data_of(request: Request, response: Response) -> Any:
             "sent there. Check the API URL.",
         )
     body = _json(response)
-    refusal = _refusal(body)
+    refusal = refusal_in(body)
     if response.status >= 400 or refusal is not None:
         raise _failure(request, response, refusal or _text(response))
     data = _data(body)
@@ -77,7 +77,7 @@ def _text(response: Response) -> str:
     return response.body[:2000].decode("utf-8", "replace")
 
 
-def _refusal(body: Any) -> str | None:
+def refusal_in(body: Any) -> str | None:
     """Return the platform's sentence when the envelope says that it did not happen."""
     if not isinstance(body, dict):
         return None

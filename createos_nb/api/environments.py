@@ -9,7 +9,7 @@ from pydantic import Field
 
 from createos_nb.api.listing import Listing
 from createos_nb.api.message import Exchange
-from createos_nb.api.model import Model, Timestamp, known
+from createos_nb.api.model import Bounds, Model, Timestamp, known
 from createos_nb.api.operation import operation
 from createos_nb.api.parameter import Query
 from createos_nb.api.procedure import Procedure
@@ -22,9 +22,9 @@ from createos_nb.errors import NotFound
 EnvironmentStatus = Annotated[str, known("active", "updating", "promoting", "resizing", "deleting")]
 
 Branch = Annotated[str, Field(min_length=1, max_length=255)]
-Cpu = Annotated[int, Field(ge=200, le=500)]
-Memory = Annotated[int, Field(ge=500, le=1024)]
-Replicas = Annotated[int, Field(ge=1, le=3)]
+Cpu = Annotated[int, Bounds(minimum=200, maximum=500)]
+Memory = Annotated[int, Bounds(minimum=500, maximum=1024)]
+Replicas = Annotated[int, Bounds(minimum=1, maximum=3)]
 PlainDescription = Annotated[
     str,
     Field(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar, overload
 
+from pydantic import AliasChoices, Field
+
 from createos_nb.api.model import Model
 
 Row = TypeVar("Row")
@@ -57,5 +59,6 @@ class Page(Model):
         offset: int | None = None
         count: int | None = None
 
-    data: list[object]
+    # Lists of templates name their rows after themselves.
+    data: list[object] = Field(validation_alias=AliasChoices("data", "templates", "purchases", "rejections"))
     pagination: Pagination = Pagination()

@@ -24,6 +24,8 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: Any = field(default=None, repr=False)
     file: bytes | None = field(default=None, repr=False)
+    costs: bool = False
+    """Whether it spends money: then it is never sent twice, whatever happened to the first."""
     tool: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What the MCP tool takes: path and query flat in snake_case, the JSON body under ``body``."""

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, core_schema
 
 
 class Model(BaseModel):
@@ -46,6 +58,40 @@ Timestamp = Annotated[
     PlainSerializer(_iso, when_used="json"),
 ]
 """An aware UTC datetime, to the microsecond."""
+
+
+RECEIVED = {"received": True}
+"""Validation context of what the platform answers: its numbers and texts are what they are, see `Bounds`."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a number or a text may be when it is sent; what is received may be anything.
+
+    A platform that changes its bounds, or that holds something from before they were set, must not make a
+    whole list unreadable.
+    """
+
+    minimum: int | None = None
+    maximum: int | None = None
+    max_length: int | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_after_validator_function(self._within, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        facets = {"minimum": self.minimum, "maximum": self.maximum, "maxLength": self.max_length}
+        return {**handler(schema), **{name: value for name, value in facets.items() if value is not None}}
+
+    def _within(self, value: Any, info: ValidationInfo) -> Any:
+        if not (info.context and info.context.get("received")):
+            if self.max_length is not None and len(value) > self.max_length:
+                raise ValueError(f"it must have at most {self.max_length} characters")
+            if (self.minimum is not None and value < self.minimum) or (
+                self.maximum is not None and value > self.maximum
+            ):
+                raise ValueError(f"it must be {self.minimum} to {self.maximum}")
+        return value
 
 
 def known(*values: str) -> WithJsonSchema:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import (
     Annotated,
     Any,
@@ -45,14 +45,17 @@ from createos_nb.api.exchange import call
 from createos_nb.api.listing import Listing
 from createos_nb.api.message import Exchange, Request, Safety
 from createos_nb.api.method import bound
+from createos_nb.api.model import RECEIVED
 from createos_nb.api.paging import pages
 from createos_nb.api.parameter import Parameter, placed
 from createos_nb.api.resource import AsyncResource, Resource
-from createos_nb.api.secret import Secret
+from createos_nb.api.wire import bare, identity, query_text, wire
 from createos_nb.errors import BadRequest, InvalidArgument
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+Check = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 OPERATIONS: dict[str, Operation[..., Any]] = {}
 """Every declaration by its operation id."""
@@ -78,7 +81,9 @@ class Operation(Generic[P, T]):
     safety
         What sending it twice would do: "read", "idempotent", "creates" or "destroys".
     paged
-        True when it answers in pages of up to `page_limit` rows.
+        True when it answers in pages.
+    costs
+        True when it spends money.
     """
 
     def __init__(
@@ -91,6 +96,8 @@ class Operation(Generic[P, T]):
         tool: str | None,
         safety: Safety,
         paged: bool,
+        costs: bool = False,
+        check: Check | None = None,
     ) -> None:
         self.function = function
         self.name = name
@@ -99,6 +106,8 @@ class Operation(Generic[P, T]):
         self.tool = tool
         self.safety = safety
         self.paged = paged
+        self.costs = costs
+        self.check = check
         self.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\nREST: {method} {path}. " + (
             f"MCP tool: {tool}." if tool else "No MCP tool."
         )
@@ -130,16 +139,16 @@ class Operation(Generic[P, T]):
     def exchange(self, *args: P.args, **kwargs: P.kwargs) -> Exchange[T]:
         """Return the exchange that calls this operation; bad arguments raise here, before any I/O."""
         if not self.paged:
-            return call(self.request(*args, **kwargs), self._result.validate_python)
+            return call(self.request(*args, **kwargs), partial(self._result.validate_python, context=RECEIVED))
         values = self._validated(self._bind(*args, **kwargs), InvalidArgument)
         return cast(
             "Exchange[T]",
             pages(
                 lambda limit, offset: self._request({**values, "page_size": limit, "offset": offset}),
-                self._rows.validate_python,
+                partial(self._rows.validate_python, context=RECEIVED),
                 page_size=values["page_size"],
                 max_rows=values["max_rows"],
-                key=lambda row: row.id,
+                key=identity,
             ),
         )
 
@@ -170,9 +179,9 @@ class Operation(Generic[P, T]):
             }
             for place in ("query", "body", "file")
         }
-        query = {name: _query_text(value) for name, value in sent["query"].items()}
+        query = {name: query_text(value) for name, value in sent["query"].items()}
         arguments = {
-            item.name: _wire(values[item.name])
+            item.name: wire(values[item.name])
             for item in self._parameters
             if item.place == "path" or (item.place == "query" and item.wire in query)
         }
@@ -182,7 +191,7 @@ class Operation(Generic[P, T]):
             arguments |= window
         body = None
         if self._has("body"):
-            body = {name: _wire(value, leave_out_none=True) for name, value in sent["body"].items()}
+            body = {name: wire(value, leave_out_none=True) for name, value in sent["body"].items()}
             arguments["body"] = body
         return Request(
             operation=self.name,
@@ -193,6 +202,7 @@ class Operation(Generic[P, T]):
             query=query,
             body=body,
             file=next(iter(sent["file"].values()), None),
+            costs=self.costs,
             tool=self.tool,
             arguments=arguments,
         )
@@ -249,7 +259,7 @@ class Operation(Generic[P, T]):
 
     def answer(self, value: Any) -> Any:
         """Return a handler's result as it travels: models in camelCase with secrets in clear."""
-        return _wire(value)
+        return wire(value)
 
     # --- read from the declaration, at first use ------------------------------------------------------
 
@@ -266,6 +276,11 @@ class Operation(Generic[P, T]):
             for parameter in self.signature.parameters.values()
         )
 
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Where each argument travels, in the declared order."""
+        return self._parameters
+
     def _has(self, place: str) -> bool:
         return any(item.place == place for item in self._parameters)
 
@@ -280,19 +295,24 @@ class Operation(Generic[P, T]):
 
     def _validated(self, values: Mapping[str, Any], error_class: Callable[[str], Exception]) -> dict[str, Any]:
         try:
+            if self.check is not None:
+                values = self.check(values)
             model = self.arguments_model.model_validate(values)
         except ValidationError as error:
             raise error_class(complaint(self.name, self.arguments_model, error)) from None
+        except ValueError as error:
+            raise error_class(f"{self.name}: {error}") from None
         return {item.name: getattr(model, item.name) for item in self._parameters}
 
     @cached_property
     def _result(self) -> TypeAdapter[Any]:
         annotation = self.signature.return_annotation
         if get_origin(annotation) is Listing:
-            return TypeAdapter(
-                Annotated[Any, PlainValidator(lambda data: Listing(self._rows.validate_python(data)))]
-            )
+            return TypeAdapter(Annotated[Any, PlainValidator(self._listing)])
         return TypeAdapter(annotation)
+
+    def _listing(self, data: Any) -> Listing[Any]:
+        return Listing(self._rows.validate_python(bare(data), context=RECEIVED))
 
     @cached_property
     def _rows(self) -> TypeAdapter[Any]:
@@ -306,24 +326,6 @@ def _offset(text: str) -> int:
     return int(text)
 
 
-def _query_text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-_anything: TypeAdapter[Any] = TypeAdapter(Any)
-
-
-def _wire(value: Any, *, leave_out_none: bool = False) -> Any:
-    return _anything.dump_python(
-        value,
-        mode="json",
-        by_alias=True,
-        exclude_none=leave_out_none,
-        context={"reveal": True},
-        fallback=Secret.reveal,  # of a map of variables, whose values are in no model
-    )
-
-
 def operation(
     name: str,
     method: str,
@@ -332,6 +334,8 @@ def operation(
     safety: Safety | None = None,
     tool: str | None = "",
     paged: bool = False,
+    costs: bool = False,
+    check: Check | None = None,
 ) -> Callable[[Callable[Concatenate[Any, P], T]], Operation[P, T]]:
     """Declare an endpoint; see the module's docstring.
 
@@ -347,6 +351,11 @@ def operation(
         Name of the MCP tool when it differs from ``name``; None when there is none.
     paged
         It answers ``{data, pagination}`` and takes ``page_size`` and ``max_rows``.
+    costs
+        It spends money.
+    check
+        Looks at arguments together before each is looked at by itself; returns them, or raises ValueError with
+        the end of a sentence.
     """
     if safety is None and method != "GET":
         raise TypeError(f"{name}: say what sending it twice would do, with safety=.")
@@ -360,6 +369,8 @@ def operation(
             tool=name if tool == "" else tool,
             safety=safety or "read",
             paged=paged,
+            costs=costs,
+            check=check,
         )
         if name in OPERATIONS:
             raise TypeError(f"{name} is declared twice.")

@@ -22,6 +22,13 @@ class Query:
 
 
 @dataclass(frozen=True)
+class Body:
+    """Mark of an argument that travels in the body under a name that is not its own in camelCase."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Multipart:
     """Mark of the one argument that travels as a multipart form field."""
 
@@ -51,6 +58,7 @@ def placed(parameter: inspect.Parameter, *, method: str, path: str, paged: bool)
     """
     found = _marks(parameter.annotation)
     query = next((mark for mark in found if isinstance(mark, Query)), None)
+    body = next((mark for mark in found if isinstance(mark, Body)), None)
     file = next((mark for mark in found if isinstance(mark, Multipart)), None)
     name = parameter.name
     place: Place
@@ -63,7 +71,7 @@ def placed(parameter: inspect.Parameter, *, method: str, path: str, paged: bool)
     elif query is not None or method in {"GET", "DELETE"}:
         place, wire = "query", (query.name if query and query.name else name)
     else:
-        place, wire = "body", to_camel(name)
+        place, wire = "body", (body.name if body else to_camel(name))
     return Parameter(name, place, wire, parameter.annotation, parameter.default)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from createos_nb.api.listing import Listing
-from createos_nb.api.model import Model, Timestamp, known
+from createos_nb.api.model import Bounds, Model, Timestamp, known
 from createos_nb.api.operation import operation
+from createos_nb.api.parameter import Body, Query
 from createos_nb.api.resource import AsyncResource, Resource
 from createos_nb.api.secret import Secret
 
@@ -30,8 +32,8 @@ DisplayName = Annotated[
     ),
 ]
 Description = Annotated[str, Field(min_length=4, max_length=2048)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-ShortText = Annotated[str, Field(max_length=255)]
+Port = Annotated[int, Bounds(minimum=1, maximum=65535)]
+ShortText = Annotated[str, Bounds(max_length=255)]
 
 
 class UploadSettings(Model):
@@ -127,8 +129,50 @@ class SupportedType(Model):
     """Which settings a person may change."""
 
 
+class TransferUri(Model):
+    """What the recipient of a project needs, for six hours; whoever has it can take the project."""
+
+    token: Secret
+    frontend_uri: Secret
+    """Holds the token."""
+    expires_at: Timestamp
+
+
+class Transfer(Model):
+    """A project that went from one user to another."""
+
+    id: str
+    project_id: str
+    from_user_id: str
+    to_user_id: str | None = None
+    expires_at: Timestamp | None = None
+    """When the token expired, or would have."""
+    created_at: Timestamp
+    updated_at: Timestamp | None = None
+
+
+_SHAPES: dict[object, type[Model]] = {"vcs": VcsSettings, "image": ImageSettings, "upload": UploadSettings}
+
+
+def _fitting(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """See to it that a project's settings and source are those of its type."""
+    kind, settings, source = values.get("type"), values.get("settings"), values.get("source")
+    shape = _SHAPES.get(kind) if isinstance(kind, str) else None
+    if shape is None or settings is None:
+        return values
+    if isinstance(settings, Model) and type(settings) is not shape:
+        raise ValueError(
+            f"settings={type(settings).__name__} is refused: a project of type {kind!r} takes {shape.__name__}."
+        )
+    if kind == "vcs" and not source:
+        raise ValueError("source is required for a project of type 'vcs': VcsSource says which repository it is.")
+    if kind != "vcs" and source:
+        raise ValueError(f"source is refused: only a project of type 'vcs' has one, not one of type {kind!r}.")
+    return values if isinstance(settings, Model) else {**values, "settings": shape.model_validate(settings)}
+
+
 class _Operations:
-    @operation("CreateProject", "POST", "/v1/projects", safety="creates")
+    @operation("CreateProject", "POST", "/v1/projects", safety="creates", check=_fitting)
     def create(
         self,
         *,
@@ -226,8 +270,14 @@ class _Operations:
         build_command: ShortText | None = None,
         run_command: ShortText | None = None,
         build_dir: ShortText | None = None,
+        build_flag: ShortText | None = None,
+        build_flags: dict[str, str] | None = None,
+        run_flag: ShortText | None = None,
         build_vars: dict[str, Secret] | None = None,
         run_envs: dict[str, Secret] | None = None,
+        has_dockerfile: bool | None = None,
+        use_build_ai: Annotated[bool, Body("useBuildAI")] | None = None,
+        ignore_branches: Sequence[ShortText] | None = None,
     ) -> str:
         """Replace settings of a project; they apply from the next deployment.
 
@@ -237,9 +287,81 @@ class _Operations:
             1 to 65535.
         runtime, framework, directory_path, install_command, build_command, run_command, build_dir
             Texts of at most 255 characters; what is not given keeps its value.
+        build_flag, run_flag
+            Appended to the build and the run command.
+        build_flags
+            Of a vcs project: flags by name.
         build_vars, run_envs
             Whole maps: a name that is left out is removed.
+        has_dockerfile
+            Build with the repository's own Dockerfile.
+        use_build_ai
+            Find out from the files how to build.
+        ignore_branches
+            Of a vcs project: branches whose pushes deploy nothing.
         """
+        raise NotImplementedError
+
+    @operation("UpdateProject", "PUT", "/v1/projects/{project_id}", safety="idempotent")
+    def update(
+        self,
+        project_id: str,
+        *,
+        display_name: DisplayName,
+        description: Description | None = None,
+        enabled_security_scan: bool | None = None,
+    ) -> str:
+        """Change how a project is shown, and whether its deployments are scanned.
+
+        Parameters
+        ----------
+        display_name
+            4 to 48 letters, digits, spaces, ``_`` or ``-``; always sent, since the API requires it.
+        description
+            4 to 2048 characters.
+        enabled_security_scan
+            Scan every deployment.
+        """
+        raise NotImplementedError
+
+    @operation("SuspendProject", "PUT", "/v1/projects/{project_id}/suspend", safety="idempotent", tool=None)
+    def suspend(self, project_id: str) -> str:
+        """Stop everything that a project serves, until `unsuspend`; has no MCP tool."""
+        raise NotImplementedError
+
+    @operation("UnsuspendProject", "PUT", "/v1/projects/{project_id}/unsuspend", safety="idempotent", tool=None)
+    def unsuspend(self, project_id: str) -> str:
+        """Serve a suspended project again; has no MCP tool."""
+        raise NotImplementedError
+
+    @operation("GetProjectTransferUri", "GET", "/v1/projects/{project_id}/transfer-uri", safety="creates")
+    def transfer_uri(self, project_id: str) -> TransferUri:
+        """Make a token with which another user can take over a project, for six hours.
+
+        Notes
+        -----
+        A GET that creates: it is never repeated by itself.
+        """
+        raise NotImplementedError
+
+    @operation("TransferProject", "GET", "/v1/projects/{project_id}/transfer", safety="destroys")
+    def transfer(self, project_id: str, *, token: Annotated[Secret, Query("token")]) -> str:
+        """Take over a project of another user, who made the token; this cannot be undone.
+
+        Parameters
+        ----------
+        token
+            From `transfer_uri`, at most six hours old.
+
+        Notes
+        -----
+        A GET that changes: it is never repeated by itself.
+        """
+        raise NotImplementedError
+
+    @operation("ListProjectTransferHistory", "GET", "/v1/projects/{project_id}/transfer-history")
+    def list_transfers(self, project_id: str) -> Listing[Transfer]:
+        """List from whom to whom a project went."""
         raise NotImplementedError
 
     @operation("DeleteProject", "DELETE", "/v1/projects/{project_id}", safety="destroys")

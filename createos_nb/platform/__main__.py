@@ -19,6 +19,7 @@ from pathlib import Path
 
 import uvicorn
 
+from createos_nb.api.mcp import ENDPOINT
 from createos_nb.errors import PlatformError
 from createos_nb.platform.app import create_app
 from createos_nb.platform.platform import Platform
@@ -86,7 +87,7 @@ async def _serve(state: Path, api_port: int, gateway_port: int, *, ephemeral: bo
             _stop_at_end_of_input(loop, stop)
         api_socket = _listen(api_port, platform.store.fact("api_port"))
         gateway_socket = _listen(gateway_port, platform.store.fact("gateway_port"))
-        platform.gateway_url = _origin(gateway_socket)
+        platform.api_url, platform.gateway_url = _origin(api_socket), _origin(gateway_socket)
         await platform.lifecycle.recover()
         servers = [await _Server(_api_config(platform)).begin(api_socket)]
         # The gateway's socket takes connections from here on; its libraries load while the API answers.
@@ -132,7 +133,9 @@ def _announce(platform: Platform, state: Path, api_url: str) -> None:
     """Write where it answers, and remember the ports, so that addresses outlive a restart."""
     for name, url in (("api_port", api_url), ("gateway_port", platform.gateway_url)):
         platform.store.remember(name, url.rpartition(":")[2])
-    address = Address(api_url, None, platform.gateway_url, str(state), str(state / "key"), os.getpid())
+    address = Address(
+        api_url, api_url + ENDPOINT, platform.gateway_url, str(state), str(state / "key"), os.getpid()
+    )
     temporary = state / "address.json.new"
     temporary.touch(mode=0o600)
     temporary.write_text(json.dumps(address.to_json()), encoding="utf-8")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -178,6 +178,11 @@ class AccessLog:
         while batch := list(islice(remaining, _LARGEST_INSERT)):
             with self._lock:
                 self._insert(batch, generated=True)
+
+    def execute(self, statement: str, values: Mapping[str, Any]) -> None:
+        """Carry out a statement that adds records; see `createos_nb.platform.history`."""
+        with self._lock:
+            self._database.execute(statement, dict(values))
 
     def flush(self) -> None:
         """Write what was collected."""

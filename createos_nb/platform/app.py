@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import logging
 import math
 import re
-import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Message
 
 from createos_nb.api.operation import OPERATIONS, Operation
-from createos_nb.errors import BadRequest, OperationFailed, RateLimited, Unauthorized
+from createos_nb.errors import BadRequest
 from createos_nb.markup import one_line
-from createos_nb.platform.answers import failure, success
+from createos_nb.platform import downloads, users
+from createos_nb.platform.answers import failure
 from createos_nb.platform.archives import MAX_ARCHIVE_BYTES
-from createos_nb.platform.guards import REQUEST_ID, Guards
+from createos_nb.platform.budget import Budget
+from createos_nb.platform.calls import Calls
+from createos_nb.platform.guards import Guards
 from createos_nb.platform.handlers import HANDLERS
-from createos_nb.platform.platform import Context, Platform
+from createos_nb.platform.mcp import McpEndpoint
+from createos_nb.platform.platform import Platform
+from createos_nb.platform.scenarios import LOAD
 
 REQUESTS_A_MINUTE = 600_000
 """Generous, since this platform is yours alone; the real one documents 100."""
@@ -35,36 +38,6 @@ MAX_FORM_BYTES = MAX_ARCHIVE_BYTES + 2**16
 """An archive, and what a form adds to it."""
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-
-_log = logging.getLogger(__name__)
-
-
-class _Budget:
-    """Counts each key's requests of the present minute; those without a good key share one budget."""
-
-    def __init__(self, requests_a_minute: int) -> None:
-        self._limit = requests_a_minute
-        self._minute = 0
-        self._counts: Counter[str] = Counter()
-
-    def take(self, key_id: str) -> tuple[int, dict[str, str]]:
-        """Count a request; return how many seconds it must wait, 0 for none, and the headers that say so."""
-        now = time.time()
-        if now // 60 != self._minute:
-            self._minute = int(now // 60)
-            self._counts.clear()
-        self._counts[key_id] += 1
-        left = self._limit - self._counts[key_id]
-        reset = (self._minute + 1) * 60
-        headers = {
-            "X-RateLimit-Limit": str(self._limit),
-            "X-RateLimit-Remaining": str(max(0, left)),
-            "X-RateLimit-Reset": str(reset),
-        }
-        if left >= 0:
-            return 0, headers
-        wait = math.ceil(reset - now)
-        return wait, headers | {"Retry-After": str(wait)}
 
 
 def create_app(platform: Platform, *, requests_a_minute: int = REQUESTS_A_MINUTE) -> Guards:
@@ -77,12 +50,20 @@ def create_app(platform: Platform, *, requests_a_minute: int = REQUESTS_A_MINUTE
     requests_a_minute
         How many requests each key has.
     """
-    budget = _Budget(requests_a_minute)
+    calls = Calls(platform, Budget(requests_a_minute))
     app = Starlette(
         # A path with fewer parameters first, so that /projects/supported is not taken for a project's id.
         routes=[
-            Route(operation.path, _endpoint(operation, platform, budget), methods=[operation.method])
-            for operation in sorted(map(OPERATIONS.__getitem__, HANDLERS), key=lambda each: each.path.count("{"))
+            Route("/mcp", McpEndpoint(calls)),
+            Route("/openapi.json", _described(calls)),
+            *(Route(own.path, _endpoint(own, calls), methods=[own.method]) for own in (LOAD, users.ADD)),
+            Route(downloads.PATH, platform.downloads.answer, methods=["GET"]),
+            *(
+                Route(operation.path, _endpoint(operation, calls), methods=[operation.method])
+                for operation in sorted(
+                    map(OPERATIONS.__getitem__, HANDLERS), key=lambda each: each.path.count("{")
+                )
+            ),
         ],
         exception_handlers={HTTPException: _not_routed},
     )
@@ -91,47 +72,35 @@ def create_app(platform: Platform, *, requests_a_minute: int = REQUESTS_A_MINUTE
     return Guards(app)
 
 
-def _endpoint(
-    operation: Operation[..., Any], platform: Platform, budget: _Budget
-) -> Callable[[Request], Awaitable[Response]]:
-    handler = HANDLERS[operation.name]
-    created = 201 if operation.method == "POST" and operation.safety == "creates" else 200
+def _described(calls: Calls) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint of the API's own description, which is made when it is first asked for."""
+    made: list[dict[str, Any]] = []
 
     async def endpoint(request: Request) -> Response:
-        headers: dict[str, str] = {}
-        try:
-            identity = _identity(request, platform)
-            wait, headers = budget.take(identity[1] if identity else "")
-            if wait:
-                raise RateLimited.answer(f"All requests of this minute are used up. Wait {wait} s.")
-            if identity is None:
-                raise Unauthorized.answer("Send exactly one good API key, in the header X-Api-Key.")
-            body = await _body(request, operation)
-            arguments = operation.receive(request.path_params, request.query_params, body)
-            result = await handler(Context(platform, identity[0]), **arguments)
-            if operation.safety != "read":
-                await platform.store.on_disk()
-            return success(operation.answer(result), status=created, headers=headers)
-        except OperationFailed as error:
-            return failure(error.http_status, error.detail, headers=headers)
-        except HTTPException as error:
-            return failure(error.status_code, str(error.detail), headers=headers)
-        except ClientDisconnect:
-            return Response(status_code=499)
-        except Exception:  # noqa: BLE001 - whatever a handler does, the client gets an envelope
-            request_id = request.scope[REQUEST_ID]
-            _log.exception("%s failed (request %s).", operation.name, request_id)
-            sentence = f"The platform failed; its log has the reason (request {request_id})."
-            return failure(500, sentence, headers=headers)
+        if (refusal := calls.refusal(request.headers)) is not None:
+            return refusal
+        if not made:
+            from createos_nb.platform.openapi import document
+
+            served = [OPERATIONS[name] for name in HANDLERS]
+            made.append(await asyncio.to_thread(document, served))
+        return JSONResponse(made[0])
 
     return endpoint
 
 
-def _identity(request: Request, platform: Platform) -> tuple[str, str] | None:
-    """Return whose request it is, and the key's id; None without exactly one good key."""
-    given = [*request.headers.getlist("x-api-key"), *request.headers.getlist("x-access-token")]
-    found = platform.store.user_of_key(given[0]) if len(given) == 1 else None
-    return (found[0].id, found[1].id) if found is not None else None
+def _endpoint(operation: Operation[..., Any], calls: Calls) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        async def arguments() -> dict[str, Any]:
+            body = await _body(request, operation)
+            return operation.receive(request.path_params, request.query_params, body)
+
+        try:
+            return await calls.answer(operation, request, arguments)
+        except ClientDisconnect:
+            return Response(status_code=499)
+
+    return endpoint
 
 
 async def _body(request: Request, operation: Operation[..., Any]) -> Any:

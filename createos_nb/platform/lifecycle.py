@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from createos_nb.api.deployments import UNFINISHED, Deployment
@@ -103,6 +104,8 @@ class Lifecycle:
     async def _serve(self, environment: Environment, deployment_id: str, variables: Variables) -> None:
         written = self.store.artefact(deployment_id)
         resources = environment.resources
+        if self.store.get(Project, environment.project_id).status == "suspended":
+            raise StartFailed("The project is suspended.")
         if written is None or resources is None:
             raise StartFailed("There is nothing built that could be started. Upload it again.")
         seamless = await self.serving.serve(
@@ -174,6 +177,23 @@ class Lifecycle:
         if deployment_id is not None:
             for line in (*failure.last_lines, failure.reason):
                 self.pipeline.build_logs.write(deployment_id, "promote", line)
+
+    def suspend(self, project: Project) -> None:
+        """Begin to stop everything that a project serves; its environments answer 503."""
+        self.store.change(Project, project.id, status="suspended")
+        for environment in self.store.find(Environment, project_id=project.id):
+            self._begin(environment.id, partial(self._stop, environment.id), status="updating")
+
+    async def _stop(self, environment_id: str) -> None:
+        await self.serving.stop(environment_id)
+        self.route(environment_id)
+
+    def unsuspend(self, project: Project) -> None:
+        """Begin to serve again what was live."""
+        self.store.change(Project, project.id, status="active")
+        for environment in self.store.find(Environment, project_id=project.id):
+            if environment.project_deployment_id is not None and environment.status != "deleting":
+                self.promote(environment, self.store.get(Deployment, environment.project_deployment_id))
 
     def delete_environment(self, environment: Environment) -> None:
         """Begin to delete an environment."""
@@ -248,6 +268,8 @@ class Lifecycle:
         """Serve again what was live, with the variables it had, and then what was being promoted."""
         wanted = self.store.wanted(environment.id)
         live = environment.project_deployment_id
+        if self.store.get(Project, environment.project_id).status == "suspended":
+            live = wanted = None
         if live is not None:
             self._begin(environment.id, lambda: self._serve_again(environment, live), status="promoting")
         if wanted is not None:

@@ -15,6 +15,7 @@ from typing import Any
 from createos_nb.api.deployments import Deployment
 from createos_nb.api.environments import Environment
 from createos_nb.api.projects import Project, VcsSettings
+from createos_nb.errors import NotFound
 from createos_nb.platform.buildlogs import BuildLogs
 from createos_nb.platform.builds import Artefact, build
 from createos_nb.platform.processes import PortTaken, StartFailed, Supervisor
@@ -53,6 +54,8 @@ class Pipeline:
         self._store = store
         self._supervisor = supervisor
         self._sources = sources
+        self._archives = sources.parent / "archives"
+        self._archives.mkdir(mode=0o700, exist_ok=True)
         self._owner = owner
         self._slots = asyncio.Semaphore(BUILDS_AT_ONCE)
         self._builds: dict[str, asyncio.Task[None]] = {}
@@ -71,9 +74,10 @@ class Pipeline:
         directory = self._sources / deployment_id
         await asyncio.to_thread(unpack, directory)
         try:
+            await asyncio.to_thread(shutil.make_archive, str(self._archives / deployment_id), "zip", directory)
             deployment = self._store.add_deployment(project, deployment_id=deployment_id, source=source)
         except BaseException:
-            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+            await asyncio.to_thread(self._remove, deployment_id)
             raise
         self.queue(deployment)
         return deployment
@@ -101,7 +105,7 @@ class Pipeline:
         ids = [deployment.id for deployment in deployments]
         await self._end([self._builds[each] for each in ids if each in self._builds])
         for each in ids:
-            await asyncio.to_thread(shutil.rmtree, self._sources / each, ignore_errors=True)
+            await asyncio.to_thread(self._remove, each)
 
     async def close(self) -> None:
         """End the builds under way; they are taken up again at the next start."""
@@ -114,9 +118,49 @@ class Pipeline:
 
     def remove_strays(self, known: set[str]) -> None:
         """Remove what uploads left that a crash kept from becoming a deployment."""
-        for directory in self._sources.iterdir():
-            if directory.name not in known:
-                shutil.rmtree(directory, ignore_errors=True)
+        for path in (*self._sources.iterdir(), *self._archives.iterdir()):
+            if path.name.partition(".")[0] not in known:
+                self._remove(path.name.partition(".")[0])
+
+    def _remove(self, deployment_id: str) -> None:
+        shutil.rmtree(self._sources / deployment_id, ignore_errors=True)
+        (self._archives / f"{deployment_id}.zip").unlink(missing_ok=True)
+
+    def wake(self, deployment: Deployment) -> None:
+        """See whether a sleeping deployment starts; it can serve again when it does."""
+        self._store.change(Deployment, deployment.id, status="deploying")
+        task = asyncio.create_task(self._wake(deployment))
+        self._builds[deployment.id] = task
+        task.add_done_callback(lambda _: self._builds.pop(deployment.id, None))
+
+    async def _wake(self, deployment: Deployment) -> None:
+        def log(stage: str, line: str) -> None:
+            self.build_logs.write(deployment.id, stage, line)
+
+        written = self._store.artefact(deployment.id)
+        try:
+            if written is None:
+                raise StartFailed("There is nothing built that could be started. Upload it again.")
+            await self._check(deployment, Artefact.from_json(written), log)
+        except StartFailed as failure:
+            for line in (*failure.last_lines, failure.reason):
+                log("deploy", line)
+            self._store.change(Deployment, deployment.id, status="crashing")
+        else:
+            self._store.change(Deployment, deployment.id, status="deployed")
+
+    def archive(self, deployment_id: str) -> Path:
+        """Return the archive of the files that a deployment was made from.
+
+        Raises
+        ------
+        NotFound
+            It was uploaded before archives were kept.
+        """
+        path = self._archives / f"{deployment_id}.zip"
+        if not path.is_file():
+            raise NotFound.answer("Its files were not kept.")
+        return path
 
     async def _build(self, deployment: Deployment) -> None:
         def log(stage: str, line: str) -> None:

@@ -17,8 +17,10 @@ from createos_nb.api.api_keys import APIKey
 from createos_nb.api.deployments import Deployment
 from createos_nb.api.environments import Environment
 from createos_nb.api.projects import Project
-from createos_nb.errors import PlatformError
+from createos_nb.api.secret import Secret
+from createos_nb.errors import Conflict, PlatformError
 from createos_nb.platform.buildlogs import BuildLogs
+from createos_nb.platform.downloads import Downloads
 from createos_nb.platform.lifecycle import Lifecycle
 from createos_nb.platform.pipeline import Pipeline
 from createos_nb.platform.processes import Supervisor
@@ -66,7 +68,9 @@ class Platform:
             runtime_logs,
             Pipeline(self.store, supervisor, BuildLogs(state / "build-logs"), sources, owner=owner),
         )
+        self.api_url = ""
         self.gateway_url = ""
+        self.downloads = Downloads()
         self._ensure_user()
         self._access_log_file = state / "access.duckdb"
         self._access_log: asyncio.Task[AccessLog] | None = None
@@ -90,19 +94,36 @@ class Platform:
         user = next(iter(self.store.find(User)), None) or self.store.add(
             User, username="local", display_name="You, on this machine"
         )
-        key = KEY_PREFIX + secrets.token_urlsafe(32)
-        self.store.add(
-            APIKey,
-            user_id=user.id,
-            name="local",
-            digest=digest(key),
-            expired_at=datetime.now(UTC) + timedelta(days=3650),
-        )
+        key = self._new_key(user)
         # It is there only once its key is in the store, and then whole.
         temporary = self._key_file.with_suffix(".new")
         temporary.touch(mode=0o600)
         temporary.write_text(key + "\n", encoding="utf-8")
         temporary.replace(self._key_file)
+
+    def add_user(self, username: str) -> Secret:
+        """Make another user, and return a key of theirs.
+
+        Raises
+        ------
+        Conflict
+            There is a user of this name.
+        """
+        if self.store.find(User, username=username):
+            raise Conflict.answer(f"There is a user {username!a} already. Choose another name.")
+        user = self.store.add(User, username=username, display_name=username)
+        return Secret(self._new_key(user))
+
+    def _new_key(self, user: User) -> str:
+        key = KEY_PREFIX + secrets.token_urlsafe(32)
+        self.store.add(
+            APIKey,
+            user_id=user.id,
+            name=user.username,
+            digest=digest(key),
+            expired_at=datetime.now(UTC) + timedelta(days=3650),
+        )
+        return key
 
     async def close(self) -> None:
         """End the applications, write what is buffered, close the files."""

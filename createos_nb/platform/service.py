@@ -13,12 +13,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from createos_nb.api.secret import Secret
 from createos_nb.errors import PlatformError
+from createos_nb.markup import one_line
 from createos_nb.settings import home
 
 _POLL_S = 0.01
@@ -35,7 +37,7 @@ class Address:
     api_url
         Origin of the API, without ``/v1``.
     mcp_url
-        Of its MCP server; None when it has none.
+        Of its MCP server.
     gateway_url
         Where the applications answer, by their Host header.
     state_dir, key_file
@@ -45,7 +47,7 @@ class Address:
     """
 
     api_url: str
-    mcp_url: str | None
+    mcp_url: str
     gateway_url: str
     state_dir: str
     key_file: str
@@ -55,7 +57,7 @@ class Address:
         """Return the key in the key file."""
         return Secret(Path(self.key_file).read_text(encoding="utf-8").strip())
 
-    def to_json(self) -> dict[str, str | int | None]:
+    def to_json(self) -> dict[str, str | int]:
         """Return it as plain values."""
         return asdict(self)
 
@@ -176,6 +178,29 @@ def status(state: Path | None = None) -> Address | None:
     """
     directory = (state if state is not None else default_state()).resolve()
     return _read(directory) if _is_locked(directory) else None
+
+
+def log_lines(state: Path | None = None, count: int = 50) -> list[str]:
+    """Return the last lines of a platform's own log, also of one that has ended.
+
+    Parameters
+    ----------
+    state
+        Its directory; default in the package's home.
+    count
+        How many lines at most.
+
+    Raises
+    ------
+    PlatformError
+        There was never a platform in this directory.
+    """
+    log = (state if state is not None else default_state()).resolve() / "platform.log"
+    try:
+        with log.open(encoding="utf-8", errors="replace") as lines:
+            return [one_line(line) for line in deque(lines, maxlen=count)]
+    except OSError:
+        raise PlatformError(f"There is no log {log}. Start the platform with: createos-nb local up.") from None
 
 
 def _is_locked(directory: Path) -> bool:

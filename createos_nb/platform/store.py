@@ -24,15 +24,16 @@ from typing import Any, TypeVar
 
 from createos_nb.api.account import User
 from createos_nb.api.api_keys import APIKey
+from createos_nb.api.apps import App
 from createos_nb.api.deployments import Deployment
 from createos_nb.api.domains import Domain
 from createos_nb.api.environments import Environment
 from createos_nb.api.model import Model
-from createos_nb.api.projects import Project
+from createos_nb.api.projects import Project, Transfer
 from createos_nb.errors import Conflict, NotFound, PlatformError, Unprocessable
 
-VERSION = 1
-"""Of the schema; a file with another one is refused, never changed or emptied by itself."""
+VERSION = 2
+"""Of the schema; an older file is brought up to it, a newer one is refused and left as it is."""
 
 _SCHEMA = """
 -- Times are ISO 8601 in UTC. Columns named *_json hold what only this package reads.
@@ -75,6 +76,22 @@ CREATE TABLE domains (
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
+_ADDED = {
+    2: """
+CREATE TABLE apps (
+    id TEXT PRIMARY KEY, user_id TEXT NOT NULL REFERENCES users, name TEXT NOT NULL, description TEXT, color TEXT,
+    created_at TEXT NOT NULL, updated_at TEXT NOT NULL
+);
+CREATE TABLE transfers (
+    id TEXT PRIMARY KEY, project_id TEXT NOT NULL REFERENCES projects, from_user_id TEXT NOT NULL,
+    to_user_id TEXT,                       -- null: the token was not used yet
+    digest TEXT NOT NULL UNIQUE,           -- SHA-256 of the token
+    expires_at TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL
+);
+""",
+}
+"""What each version of the schema added to the one before."""
+
 M = TypeVar("M", bound=Model)
 # What a row becomes.
 _TABLES: dict[type[Model], str] = {
@@ -84,6 +101,8 @@ _TABLES: dict[type[Model], str] = {
     Environment: "environments",
     Deployment: "deployments",
     Domain: "domains",
+    App: "apps",
+    Transfer: "transfers",
 }
 _INTERNAL = frozenset({"digest", "artefact_json", "live_variables_json", "wanted_deployment_id"})
 """Columns that stay inside the platform."""
@@ -128,7 +147,7 @@ class Store:
     def _open(self, path: Path) -> None:
         self._connection.row_factory = sqlite3.Row
         found = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if found not in {0, VERSION}:
+        if found > VERSION:
             raise PlatformError(
                 f"{path} was written by another version of createos-nb (schema {found}, this one knows {VERSION}). "
                 "Use that version, or another --state directory."
@@ -139,8 +158,9 @@ class Store:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute("PRAGMA foreign_keys = ON")
-        if found == 0:
-            self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        steps = [_SCHEMA if found == 0 else "", *(text for version, text in _ADDED.items() if version > found)]
+        if found < VERSION:
+            self._connection.executescript(f"BEGIN; {''.join(steps)} PRAGMA user_version = {VERSION}; COMMIT;")
 
     def close(self) -> None:
         """Close the file."""

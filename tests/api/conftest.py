@@ -9,11 +9,18 @@ from typing import Any
 
 import pytest
 
-from createos_nb.api.deployments import SourceFile
+from createos_nb.api.cronjobs import HttpCall
+from createos_nb.api.deployments import EncodedFile, SourceFile
 from createos_nb.api.environments import EnvironmentSettings, Resources
 from createos_nb.api.path import names
 from createos_nb.api.projects import UploadSettings
 from createos_nb.api.secret import Secret
+
+_TEMPLATE = {
+    "name": "A small shop",
+    **dict.fromkeys(("description", "overview", "use_cases"), "a shop " * 20),
+    "image_uri": "https://shop.example/picture",
+}
 
 BODIES: dict[str, dict[str, Any]] = {
     "CreateProject": {
@@ -40,6 +47,40 @@ BODIES: dict[str, dict[str, Any]] = {
     "CreateDomain": {"name": "shop.example"},
     "UpdateDomainEnvironment": {"environment_id": "e"},
     "CreateAPIKey": {"name": "ci-key", "expiry_at": datetime(2027, 1, 31, tzinfo=UTC)},
+    "UpdateAPIKey": {"name": "ci-key"},
+    "CheckAPIKeyUniqueName": {"unique_name": "ci-key"},
+    "UpdateProject": {"display_name": "Shop"},
+    "TransferProject": {"token": Secret("s3cret")},
+    "CreateDeployment": {"image": "nginx:1.27"},
+    "UploadDeploymentBase64Files": {"files": [EncodedFile(path="main.py", content="cHJpbnQoKQ==")]},
+    "CreateApp": {"name": "shop"},
+    "UpdateApp": {"name": "shop"},
+    "AddProjectsToApp": {"project_ids": ["p"]},
+    "RemoveProjectsFromApp": {"project_ids": ["p"]},
+    "AddServicesToApp": {"service_ids": ["s"]},
+    "RemoveServicesFromApp": {"service_ids": ["s"]},
+    "InstallGithubApp": {"installation_id": 7, "code": Secret("s3cret")},
+    "ListGithubRepositoryBranches": {"repository": "ada/shop"},
+    "GetGithubRepositoryContent": {"repository": "ada/shop", "branch": "main"},
+    "CreateCronjob": {
+        "name": "nightly",
+        "schedule": "0 3 * * 1-5",
+        "type": "http",
+        "environment_id": "e",
+        "settings": HttpCall(path="/", method="GET", headers={"Authorization": Secret("s3cret")}),
+    },
+    "UpdateCronjob": {"name": "nightly", "schedule": "*/5 * * * *"},
+    "CreateProjectTemplate": {
+        **_TEMPLATE,
+        "project_id": "p",
+        "environment_id": "e",
+        "project_configuration": {},
+        "environment_configuration": {},
+        "deployment_resources": {},
+        "build_resources": {},
+    },
+    "UpdateProjectTemplate": {**_TEMPLATE, "video_url": "https://shop.example/video"},
+    "DeployProjectTemplateViaGithub": {"installation_id": 7},
 }
 """Required arguments beside the ids, by operation."""
 
@@ -70,7 +111,9 @@ def documented_answer(openapi):
     """Return the data of an answer of the documented shape."""
 
     def of(declared: Any) -> Any:
-        success = next(code for code in openapi[declared.name]["responses"] if code.startswith("2"))
+        success = next((code for code in openapi[declared.name]["responses"] if code.startswith("2")), None)
+        if success is None:
+            return "deleted"  # The file says nothing of what DeleteProjectTemplate answers.
         envelope = openapi[declared.name]["responses"][success]["content"]["application/json"]["schema"]
         return USER if declared.name == "GetCurrentUser" else _example(envelope["properties"]["data"])
 

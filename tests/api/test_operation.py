@@ -86,21 +86,49 @@ def test_a_map_of_variables_travels_in_clear():
     assert request.body == {"runEnvs": {"TOKEN": "s3cret", "PLAIN": "x"}}
 
 
+REPOSITORY = VcsSource(vcs_installation_id="1", vcs_repo_id="2")
+
+
 @pytest.mark.parametrize(
-    ("settings", "body"),
+    ("type", "settings", "source", "body"),
     [
-        (UploadSettings(runtime="python:3.12"), {"runtime": "python:3.12", "useBuildAI": False}),
-        (ImageSettings(port=80), {"port": 80}),
-        (VcsSettings(ignore_branches=["x"]), {"ignoreBranches": ["x"]}),
+        (
+            *("upload", UploadSettings(runtime="python:3.12"), None),
+            {"runtime": "python:3.12", "useBuildAI": False},
+        ),
+        ("image", ImageSettings(port=80), None, {"port": 80}),
+        ("vcs", VcsSettings(ignore_branches=["x"]), REPOSITORY, {"ignoreBranches": ["x"]}),
+        ("image", {"port": 80}, {}, {"port": 80}),
+        ("vcs", {"ignoreBranches": ["x"]}, REPOSITORY, {"ignoreBranches": ["x"]}),
     ],
-    ids=["upload", "image", "vcs"],
+    ids=["upload", "image", "vcs", "image as a dict", "vcs as a dict"],
 )
-def test_each_kind_of_settings_keeps_its_own_fields(settings, body):
+def test_each_kind_of_settings_keeps_its_own_fields(type, settings, source, body):
     request = Projects.create.request(
-        unique_name="shop", display_name="Shop", type="upload", settings=settings, source=None
+        unique_name="shop", display_name="Shop", type=type, settings=settings, source=source
     )
     assert request.body["settings"].items() >= body.items()
-    assert "source" not in request.body
+    assert ("source" in request.body) == (type == "vcs")
+
+
+@pytest.mark.parametrize(
+    ("type", "settings", "source", "said"),
+    [
+        ("upload", ImageSettings(port=80), None, "settings=ImageSettings is refused: .* takes UploadSettings"),
+        ("upload", VcsSettings(), None, "settings=VcsSettings is refused"),
+        ("vcs", UploadSettings(), REPOSITORY, "settings=UploadSettings is refused: .* takes VcsSettings"),
+        ("vcs", VcsSettings(), None, "source is required for a project of type 'vcs'"),
+        ("image", ImageSettings(port=80), REPOSITORY, "source is refused: only a project of type 'vcs' has one"),
+        ("image", {"port": 0}, None, "port=0 is refused: it must be 1 to 65535"),
+        ("image", {}, None, "port is required"),
+    ],
+    ids=["image for upload", "vcs for upload", "upload for vcs", "no source", "a source", "port", "no port"],
+)
+def test_settings_and_source_must_be_those_of_the_type(type, settings, source, said):
+    with pytest.raises(InvalidArgument, match=f"CreateProject: {said}"):
+        Projects.create.request(
+            unique_name="shop", display_name="Shop", type=type, settings=settings, source=source
+        )
 
 
 def test_a_source_travels_in_camel_case():
@@ -245,8 +273,23 @@ def test_what_a_put_creates_is_never_called_idempotent():
         "UploadDeploymentZip",
         "CreateAPIKey",
         "CreateDomain",
+        "UploadDeploymentBase64Files",
+        "CreateDeployment",
+        "TriggerLatestDeployment",
+        "RetriggerDeployment",
+        "GetProjectTransferUri",
+        "CreateApp",
+        "InstallGithubApp",
+        "TriggerSecurityScan",
+        "RetriggerSecurityScan",
+        "CreateCronjob",
+        "CreateProjectTemplate",
+        "BuyProjectTemplate",
+        "DeployProjectTemplateViaGithub",
     }
-    assert {d.safety for d in OPERATIONS.values() if d.method == "GET"} == {"read"}
+    changing = {name for name, d in OPERATIONS.items() if d.method == "GET" and d.safety != "read"}
+    assert changing == {"GetProjectTransferUri", "TransferProject"}
+    assert [name for name, declared in OPERATIONS.items() if declared.costs] == ["BuyProjectTemplate"]
     assert {d.safety for d in OPERATIONS.values() if d.method == "DELETE"} == {"destroys"}
 
 

@@ -6,6 +6,7 @@ import secrets
 from datetime import UTC, datetime
 
 from createos_nb.api.api_keys import APIKey, NewAPIKey
+from createos_nb.api.projects import Availability
 from createos_nb.errors import BadRequest, Forbidden, NotFound
 from createos_nb.platform.platform import KEY_PREFIX, Context
 from createos_nb.platform.store import digest
@@ -36,6 +37,20 @@ async def list_all(context: Context) -> list[APIKey]:
     return context.store.find(APIKey, user_id=context.user_id)
 
 
+async def update(context: Context, *, api_key_id: str, name: str, description: str | None) -> str:
+    """Change a key's name and description."""
+    key = context.store.get(APIKey, api_key_id, user_id=context.user_id)
+    changes = {"description": description} if description is not None else {}
+    context.store.change(APIKey, key.id, name=name, **changes)
+    return "API key updated"
+
+
+async def check_unique_name(context: Context, *, unique_name: str) -> Availability:
+    """Say whether none of the user's keys in use has a name."""
+    taken = context.store.find(APIKey, user_id=context.user_id, name=unique_name, revoked_at=None)
+    return Availability(is_available=not taken)
+
+
 async def revoke(context: Context, *, api_key_id: str) -> str:
     """Revoke a key at once."""
     key = context.store.get(APIKey, api_key_id, user_id=context.user_id)
@@ -45,4 +60,10 @@ async def revoke(context: Context, *, api_key_id: str) -> str:
     return "API key revoked"
 
 
-HANDLERS = {"CreateAPIKey": create, "ListAPIKeys": list_all, "RevokeAPIKey": revoke}
+HANDLERS = {
+    "CreateAPIKey": create,
+    "ListAPIKeys": list_all,
+    "UpdateAPIKey": update,
+    "CheckAPIKeyUniqueName": check_unique_name,
+    "RevokeAPIKey": revoke,
+}

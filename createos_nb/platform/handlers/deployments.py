@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from functools import partial
+from typing import NoReturn
 
-from createos_nb.api.deployments import BuildLogLine, Deployment, SourceFile
+from createos_nb.api.deployments import BuildLogLine, Deployment, Download, EncodedFile, SourceFile
 from createos_nb.api.environments import Environment
 from createos_nb.api.listing import Page
 from createos_nb.api.projects import Created, Project
+from createos_nb.api.secret import Secret
 from createos_nb.errors import BadRequest, Unprocessable
 from createos_nb.platform.archives import unpack_files, unpack_zip
+from createos_nb.platform.handlers.gaps import refuse
 from createos_nb.platform.handlers.paging import page
 from createos_nb.platform.platform import Context
 
@@ -37,6 +41,67 @@ async def upload_files(context: Context, *, project_id: str, files: Sequence[Sou
         raise BadRequest.answer("Two of the files have the same path. Send each once.")
     source = {"files": len(files)}
     return Created(id=(await context.pipeline.upload(project, partial(unpack_files, contents), source)).id)
+
+
+async def upload_base64_files(context: Context, *, project_id: str, files: Sequence[EncodedFile]) -> Created:
+    """Take files in base64 as a new deployment."""
+    project = _upload_project(context, project_id)
+    contents = {file.path: _decoded(file) for file in files}
+    if len(contents) < len(files):
+        raise BadRequest.answer("Two of the files have the same path. Send each once.")
+    source = {"files": len(files)}
+    return Created(id=(await context.pipeline.upload(project, partial(unpack_files, contents), source)).id)
+
+
+def _decoded(file: EncodedFile) -> bytes:
+    try:
+        return base64.b64decode(file.content, validate=True)
+    except ValueError:
+        raise BadRequest.answer(f"The content of {file.path!a} is not base64.") from None
+
+
+async def create(context: Context, *, project_id: str, image: str) -> NoReturn:
+    """Refuse: no container images can be run."""
+    project = context.project(project_id)
+    if project.type != "image":
+        raise Unprocessable.answer(f"A project of type {project.type} takes no images.")
+    raise refuse("CreateDeployment")
+
+
+async def trigger_latest(context: Context, *, project_id: str, branch: str | None) -> NoReturn:
+    """Refuse: there is no git."""
+    _refuse_without_repository(context.project(project_id))
+    raise refuse("TriggerLatestDeployment")
+
+
+async def retrigger(
+    context: Context, *, project_id: str, deployment_id: str, settings: str | None, branch: str | None
+) -> NoReturn:
+    """Refuse: there is no git."""
+    context.deployment(project_id, deployment_id)
+    _refuse_without_repository(context.project(project_id))
+    raise refuse("RetriggerDeployment")
+
+
+def _refuse_without_repository(project: Project) -> None:
+    if project.type != "vcs":
+        raise Unprocessable.answer(f"A project of type {project.type} has no repository. Upload its files again.")
+
+
+async def wake(context: Context, *, project_id: str, deployment_id: str) -> str:
+    """Begin to see whether a sleeping deployment starts."""
+    deployment = context.deployment(project_id, deployment_id)
+    if deployment.status != "sleeping":
+        raise Unprocessable.answer(f"Deployment {deployment.version} is {deployment.status}, and does not sleep.")
+    context.pipeline.wake(deployment)
+    return "Deployment is waking up"
+
+
+async def download(context: Context, *, project_id: str, deployment_id: str) -> Download:
+    """Return where the files of a deployment can be had for five minutes."""
+    deployment = context.deployment(project_id, deployment_id)
+    path = context.platform.downloads.offer(context.pipeline.archive(deployment.id))
+    return Download(download_uri=Secret(context.platform.api_url + path))
 
 
 async def upload_zip(context: Context, *, project_id: str, file: bytes) -> Created:
@@ -101,7 +166,13 @@ HANDLERS = {
     "ListDeployments": list_all,
     "GetDeployment": get,
     "UploadDeploymentFiles": upload_files,
+    "UploadDeploymentBase64Files": upload_base64_files,
     "UploadDeploymentZip": upload_zip,
+    "CreateDeployment": create,
+    "TriggerLatestDeployment": trigger_latest,
+    "RetriggerDeployment": retrigger,
+    "WakeupDeployment": wake,
+    "DownloadDeployment": download,
     "GetBuildLogs": build_logs,
     "GetDeploymentLogs": logs,
     "CancelDeployment": cancel,

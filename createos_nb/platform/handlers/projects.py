@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 from createos_nb.api.listing import Page
 from createos_nb.api.projects import (
@@ -11,19 +14,24 @@ from createos_nb.api.projects import (
     Created,
     ImageSettings,
     Project,
+    Projects,
     SupportedType,
+    Transfer,
+    TransferUri,
     UploadSettings,
     VcsSettings,
     VcsSource,
 )
 from createos_nb.api.secret import Secret
-from createos_nb.errors import BadRequest, Forbidden
+from createos_nb.errors import BadRequest, Forbidden, NotFound, Unprocessable
 from createos_nb.platform.handlers.paging import page
 from createos_nb.platform.platform import Context
 from createos_nb.platform.runtimes import FRAMEWORKS, PROGRAMS
+from createos_nb.platform.store import digest
 from createos_nb.platform.variables import checked
 
 MAX_PROJECTS = 200
+TRANSFER_TIME = timedelta(hours=6)
 PYTHONS = tuple((3, minor) for minor in range(11, 16))
 """Versions that are looked for on this machine."""
 
@@ -105,8 +113,14 @@ async def update_settings(
     build_command: str | None,
     run_command: str | None,
     build_dir: str | None,
+    build_flag: str | None,
+    build_flags: dict[str, str] | None,
+    run_flag: str | None,
     build_vars: dict[str, Secret] | None,
     run_envs: dict[str, Secret] | None,
+    has_dockerfile: bool | None,
+    use_build_ai: bool | None,
+    ignore_branches: Sequence[str] | None,
 ) -> str:
     """Change settings; they apply from the next deployment."""
     project = context.project(project_id)
@@ -119,6 +133,12 @@ async def update_settings(
         "build_command": build_command,
         "run_command": run_command,
         "build_dir": build_dir,
+        "build_flag": build_flag,
+        "build_flags": build_flags,
+        "run_flag": run_flag,
+        "has_dockerfile": has_dockerfile,
+        "use_build_ai": use_build_ai,
+        "ignore_branches": list(ignore_branches) if ignore_branches is not None else None,
         "build_vars": build_vars,
         "run_envs": run_envs,
     }
@@ -127,6 +147,74 @@ async def update_settings(
     _refuse_unstartable(settings)
     context.store.change(Project, project.id, settings_json=settings)
     return "Project settings updated"
+
+
+async def update(
+    context: Context,
+    *,
+    project_id: str,
+    display_name: str,
+    description: str | None,
+    enabled_security_scan: bool | None,
+) -> str:
+    """Change how a project is shown; what is None stays."""
+    given = {"description": description, "enabled_security_scan": enabled_security_scan}
+    changes = {name: value for name, value in given.items() if value is not None}
+    context.store.change(Project, context.project(project_id).id, display_name=display_name, **changes)
+    return "Project updated"
+
+
+async def suspend(context: Context, *, project_id: str) -> str:
+    """Begin to stop everything that a project serves."""
+    project = context.project(project_id)
+    if project.status != "active":
+        raise Unprocessable.answer(f"The project is {project.status}.")
+    context.lifecycle.suspend(project)
+    return "Project suspended"
+
+
+async def unsuspend(context: Context, *, project_id: str) -> str:
+    """Begin to serve a suspended project again."""
+    project = context.project(project_id)
+    if project.status != "suspended":
+        raise Unprocessable.answer(f"The project is {project.status}.")
+    context.lifecycle.unsuspend(project)
+    return "Project unsuspended"
+
+
+async def transfer_uri(context: Context, *, project_id: str) -> TransferUri:
+    """Make a token for another user; only its digest is kept."""
+    project = context.project(project_id)
+    token, expires_at = secrets.token_urlsafe(32), datetime.now(UTC) + TRANSFER_TIME
+    context.store.add(
+        Transfer, project_id=project.id, from_user_id=context.user_id, digest=digest(token), expires_at=expires_at
+    )
+    uri = (
+        f"{context.platform.api_url}{Projects.transfer.request(project.id, token=Secret(token)).path}?token={token}"
+    )
+    return TransferUri(token=Secret(token), frontend_uri=Secret(uri), expires_at=expires_at)
+
+
+async def transfer(context: Context, *, project_id: str, token: Secret) -> str:
+    """Take over a project; the token is good once."""
+    found = context.store.find(Transfer, project_id=project_id, digest=digest(token.reveal()), to_user_id=None)
+    if not found or found[0].expires_at is None or found[0].expires_at <= datetime.now(UTC):
+        raise NotFound.answer("This transfer token is not known, was used, or has expired. Ask for a new one.")
+    if found[0].from_user_id == context.user_id:
+        raise Unprocessable.answer("The project is yours already.")
+    project = context.store.get(Project, project_id, user_id=found[0].from_user_id)
+    if len(context.store.find(Project, user_id=context.user_id, deleted_at=None)) >= MAX_PROJECTS:
+        raise Forbidden.answer(f"You have {MAX_PROJECTS} projects, which is the quota. Delete one first.")
+    with context.store.transaction():
+        context.store.change(Transfer, found[0].id, to_user_id=context.user_id)
+        context.store.change(Project, project.id, user_id=context.user_id, app_id=None)
+    return "Project transferred"
+
+
+async def list_transfers(context: Context, *, project_id: str) -> list[Transfer]:
+    """List from whom to whom a project went, newest first."""
+    made = context.store.find(Transfer, project_id=context.project(project_id).id)
+    return [transfer for transfer in made if transfer.to_user_id is not None]
 
 
 async def delete(context: Context, *, project_id: str) -> str:
@@ -168,6 +256,12 @@ HANDLERS = {
     "GetProject": get,
     "CheckProjectUniqueName": check_unique_name,
     "UpdateProjectSettings": update_settings,
+    "UpdateProject": update,
+    "SuspendProject": suspend,
+    "UnsuspendProject": unsuspend,
+    "GetProjectTransferUri": transfer_uri,
+    "TransferProject": transfer,
+    "ListProjectTransferHistory": list_transfers,
     "DeleteProject": delete,
     "GetSupportedProjectTypes": supported_types,
 }

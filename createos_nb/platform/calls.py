@@ -1,0 +1,117 @@
+"""Calls: one call of an operation, from whose key it is to its answer; the same for REST and for MCP."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from createos_nb.api.operation import Operation
+from createos_nb.errors import OperationFailed, RateLimited, Unauthorized
+from createos_nb.platform import users
+from createos_nb.platform.answers import failure, success
+from createos_nb.platform.budget import Budget
+from createos_nb.platform.guards import REQUEST_ID
+from createos_nb.platform.handlers import HANDLERS
+from createos_nb.platform.platform import Context, Platform
+from createos_nb.platform.scenarios import LOAD, load
+
+_NO_MORE = "All requests of this minute are used up. Wait {} s."
+_NO_KEY = "Send exactly one good API key, in the header X-Api-Key."
+
+_HANDLERS = {**HANDLERS, LOAD.name: load, users.ADD.name: users.add}
+
+_log = logging.getLogger(__name__)
+
+
+class Calls:
+    """Carries operations out for whoever has a key.
+
+    Parameters
+    ----------
+    platform
+        What the handlers work on.
+    budget
+        How many requests each key has.
+    """
+
+    def __init__(self, platform: Platform, budget: Budget) -> None:
+        self._platform = platform
+        self._budget = budget
+
+    def identity(self, headers: Headers, *, bearer: bool = False) -> tuple[str, str] | None:
+        """Return whose request it is, and the key's id; None without exactly one good key.
+
+        Parameters
+        ----------
+        headers
+            Of the request.
+        bearer
+            A key may also come as ``Authorization: Bearer``, as clients of MCP send it.
+        """
+        given = [*headers.getlist("x-api-key"), *headers.getlist("x-access-token")]
+        if bearer:
+            given += [value.removeprefix("Bearer ") for value in headers.getlist("authorization")]
+        found = self._platform.store.user_of_key(given[0]) if len(given) == 1 else None
+        return (found[0].id, found[1].id) if found is not None else None
+
+    def refusal(self, headers: Headers, *, bearer: bool = False) -> Response | None:
+        """Return the answer to a request that has no good key, None when it has one; see `identity`."""
+        if self.identity(headers, bearer=bearer) is not None:
+            return None
+        wait, announced = self._budget.take("")
+        if wait:
+            return failure(429, _NO_MORE.format(wait), headers=announced)
+        return failure(401, _NO_KEY, headers=announced)
+
+    async def answer(
+        self,
+        operation: Operation[..., Any],
+        request: Request,
+        arguments: Callable[[], Awaitable[Mapping[str, Any]]],
+        *,
+        bearer: bool = False,
+    ) -> Response:
+        """Answer one call, whatever becomes of it.
+
+        Parameters
+        ----------
+        operation
+            What is called.
+        request
+            The HTTP request that carries it.
+        arguments
+            Reads them, once it is certain who asks.
+        bearer
+            As of `identity`.
+        """
+        created = 201 if operation.method == "POST" and operation.safety == "creates" else 200
+        headers: dict[str, str] = {}
+        try:
+            identity = self.identity(request.headers, bearer=bearer)
+            wait, headers = self._budget.take(identity[1] if identity else "")
+            if wait:
+                raise RateLimited.answer(_NO_MORE.format(wait))
+            if identity is None:
+                raise Unauthorized.answer(_NO_KEY)
+            received = await arguments()
+            result = await _HANDLERS[operation.name](Context(self._platform, identity[0]), **received)
+            if operation.safety != "read":
+                await self._platform.store.on_disk()
+            return success(operation.answer(result), status=created, headers=headers)
+        except OperationFailed as error:
+            return failure(error.http_status, error.detail, headers=headers)
+        except HTTPException as error:
+            return failure(error.status_code, str(error.detail), headers=headers)
+        except ClientDisconnect:
+            raise
+        except Exception:  # noqa: BLE001 - whatever a handler does, the client gets an envelope
+            request_id = request.scope[REQUEST_ID]
+            _log.exception("%s failed (request %s).", operation.name, request_id)
+            sentence = f"The platform failed; its log has the reason (request {request_id})."
+            return failure(500, sentence, headers=headers)

@@ -1,0 +1,106 @@
+"""History: access records of a past that did not happen, marked as generated, for scenarios.
+
+The database makes them by itself, from a formula, so that a week of a whole fleet takes seconds. The same
+history comes out every time: what looks random is a hash of the record's number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from createos_nb.platform.accesslog import AccessLog
+
+SHOP_PATHS = {"/": 30, "/products": 30, "/products/duck": 12, "/cart": 14, "/checkout": 12, "/missing": 2}
+"""What visitors of the shop ask for, by weight."""
+
+
+@dataclass(frozen=True)
+class History:
+    """The requests of one environment over a time, as they might have been.
+
+    Attributes
+    ----------
+    environment_id, deployment_id
+        Whose they are.
+    start_s, end_s
+        Unix seconds, half open.
+    per_minute
+        Requests a minute on average; there are twice as many at noon UTC as at midnight.
+    paths
+        Path to weight.
+    statuses
+        Path to the status it answers, where that is not 200.
+    failing
+        Share of the requests that answer 500, 0 to 1, whatever their path.
+    """
+
+    environment_id: str
+    deployment_id: str
+    start_s: float
+    end_s: float
+    per_minute: float
+    paths: Mapping[str, int] = field(default_factory=lambda: SHOP_PATHS)
+    statuses: Mapping[str, int] = field(default_factory=lambda: {"/missing": 404})
+    failing: float = 0.0
+
+
+def _share(what: str) -> str:
+    """Return the expression of a random number for each record, 0 to 1: its hash, which never changes."""
+    # Of a text: hashes of several numbers are not independent of each other.
+    return f"(hash(concat_ws('|', range, $environment, '{what}')) / 18446744073709551616.0)"
+
+
+_INSERT = f"""
+insert into requests by name
+with candidates as (
+    select range, $start + ($end - $start) * {_share("when")} as at_s from range($count)
+),
+kept as (
+    -- Of twice as many candidates the day's curve keeps half on average.
+    select * from candidates where {_share("whether")} < 0.5 - 0.17 * cos(2 * pi() * (at_s % 86400) / 86400)
+),
+asked as (
+    select *, list_extract($paths, 1 + floor({_share("path")} * len($paths))::integer) as path from kept
+)
+select $environment as environment_id,
+       (at_s * 1000000)::bigint as arrived_us,
+       $deployment as deployment_id,
+       0 as replica,
+       'GET' as method,
+       path,
+       case when {_share("failing")} < $failing then 500
+            else coalesce(map_extract_value(map($odd_paths, $odd_statuses), path), 200) end as status,
+       4 + 40 * pow({_share("slow")}, 6) as duration_ms,
+       200 + floor(4000 * {_share("bytes")})::bigint as bytes_sent,
+       true as generated
+from asked
+order by arrived_us
+"""
+
+
+def write(log: AccessLog, history: History) -> None:
+    """Add a history to the access log.
+
+    Parameters
+    ----------
+    log
+        Of the platform.
+    history
+        What to make up.
+    """
+    weighted = [path for path, weight in history.paths.items() for _ in range(weight)]
+    log.execute(
+        _INSERT,
+        {
+            "environment": history.environment_id,
+            "deployment": history.deployment_id,
+            "start": history.start_s,
+            "end": history.end_s,
+            "count": round(2 * history.per_minute * (history.end_s - history.start_s) / 60),
+            "paths": weighted,
+            "odd_paths": list(history.statuses),
+            "odd_statuses": list(history.statuses.values()),
+            "failing": history.failing,
+        },
+    )

@@ -1,0 +1,99 @@
+"""Scenarios: real applications with a made-up past."""
+
+from __future__ import annotations
+
+import pytest
+
+import createos_nb as cos
+from createos_nb.errors import InvalidArgument
+from createos_nb.platform import service
+from createos_nb.platform.accesslog import AccessLog
+from createos_nb.platform.history import History, write
+from createos_nb.platform.scenarios import DAY_S
+from tests.platform.conftest import visit
+
+MIDNIGHT = 1_800_000_000 // DAY_S * DAY_S
+
+
+@pytest.fixture
+def log(tmp_path):
+    log = AccessLog(tmp_path / "access.duckdb")
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def local(tmp_path):
+    opened = []
+
+    def local(*scenario):
+        opened.append(cos.local(*scenario, state=tmp_path / "state", ephemeral=True))
+        return opened[-1]
+
+    yield local
+    for ws in opened:
+        ws.api.close()
+    service.stop(tmp_path / "state")
+
+
+def of(**changes):
+    return History(
+        **{"environment_id": "e", "deployment_id": "d", "start_s": MIDNIGHT, "end_s": MIDNIGHT + DAY_S, **changes}
+    )
+
+
+def test_a_history_has_about_the_requests_it_says_and_more_at_noon(log):
+    write(log, of(per_minute=10, failing=0.02))
+    day = log.overall_requests("e", MIDNIGHT, MIDNIGHT + DAY_S)
+    assert day.total == pytest.approx(10 * 24 * 60, rel=0.05)
+    assert day.server == pytest.approx(0.02 * day.total, rel=0.3)
+    noon = log.overall_requests("e", MIDNIGHT + DAY_S // 2 - 3600, MIDNIGHT + DAY_S // 2 + 3600).total
+    night = log.overall_requests("e", MIDNIGHT, MIDNIGHT + 7200).total
+    assert noon == pytest.approx(2 * night, rel=0.25)
+    assert log.overall_requests("e", MIDNIGHT + DAY_S, MIDNIGHT + 2 * DAY_S).total == 0
+
+
+def test_the_same_history_comes_out_every_time_and_another_for_another_environment(log, tmp_path):
+    again = AccessLog(tmp_path / "again.duckdb")
+    for each in (log, again):
+        write(each, of(per_minute=5))
+    write(log, of(per_minute=5, environment_id="other"))
+    window = (MIDNIGHT, MIDNIGHT + DAY_S)
+    assert log.analytics("e", *window) == again.analytics("e", *window)
+    assert log.top_hit_paths("e", *window) != log.top_hit_paths("other", *window)
+    again.close()
+
+
+def test_what_a_path_answers_is_what_the_history_says(log):
+    write(log, of(per_minute=20, statuses={"/checkout": 500, "/missing": 404}))
+    errors = {(row.path, row.status) for row in log.top_error_paths("e", MIDNIGHT, MIDNIGHT + DAY_S)}
+    assert errors == {("/checkout", "500"), ("/missing", "404")}
+
+
+def test_a_bad_deploy_is_there_to_be_rolled_back(local):
+    ws = local("bad-deploy")
+    assert set(ws.environments()["environment"]) == {"staging", "production"}
+    production = ws["shop/production"]
+    assert list(production.deployments()["version"]) == ["v3", "v2", "v1"]
+    assert production.analytics.summary(since="5m").iloc[0].error_rate > 0.02
+    assert production.analytics.summary(since="24h").iloc[0].requests > 5_000
+    errors = production.analytics.top_error_paths(since="9m")
+    assert "/checkout" in set(errors["path"])
+    endpoint = production.targets()[0].environment.extra.endpoint
+    assert visit(endpoint, "/").status_code == 200
+    assert visit(endpoint, "/checkout").status_code == 500
+    assert "v2" in repr(production.plan_rollback())
+
+
+def test_a_scenario_that_is_there_is_not_loaded_twice(local):
+    ws = local("quickstart")
+    before = ws.deployments()
+    assert list(local("quickstart").deployments()["deployment_id"]) == list(before["deployment_id"])
+    made = ws.api.deployments.list(before["project_id"].iloc[0])[0]
+    assert made.source["generated"] == "its time is made up, by a scenario"
+
+
+def test_a_scenario_that_is_not_known_starts_nothing(local, tmp_path):
+    with pytest.raises(InvalidArgument, match="Choose one of quickstart, bad-deploy"):
+        local("good-deploy")
+    assert service.status(tmp_path / "state") is None
