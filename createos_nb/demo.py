@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from createos_nb.errors import CreateOSError, NotFound, RunbookError
+from createos_nb.errors import CreateOSError, NotFound, RunbookError, WaitFailed
 from createos_nb.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -105,11 +105,12 @@ class Demo:
         started = time.monotonic()
         files = [SourceFile(path=path, content=text) for path, text in shop(version).items()]
         created = ws.api.deployments.upload_files(project_id, files=files)
-        deployment = ws.api.deployments.wait(project_id, created.id)
-        if deployment.status != "deployed":
+        try:
+            deployment = ws.api.deployments.wait(project_id, created.id)
+        except WaitFailed as error:
             lines = ws.api.deployments.build_logs(project_id, created.id)
             last = lines[-1].log if lines else "no build log"
-            raise CreateOSError(f"Version {version} of the shop ended as {deployment.status}: {last}")
+            raise CreateOSError(f"Version {version} of the shop ended as {error.outcome}: {last}") from None
         for environment in ws.api.environments.list(project_id):
             ws.api.environments.wait(project_id, environment.id, deployment_id=created.id)
         self._did(f"version {version}", f"{deployment.version} built, healthy and live in {_since(started)}")

@@ -13,6 +13,7 @@
         BadRequest  Unauthorized  Forbidden  NotFound (LookupError)  Conflict  Unprocessable
         RateLimited (.retry_at)  ServerError
         Rejected                       HTTP 200 with {"status": "fail"}
+      WaitFailed                       what was waited for ended otherwise: .outcome .last
       UnexpectedResponse               an answer that does not fit the model; .body holds its beginning
       OutcomeUnknown                   sent, but unanswered: it may or may not have happened
       FrameError (ValueError)          a frame lacks a column, or has one of the wrong kind
@@ -31,7 +32,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,6 +210,23 @@ class UnexpectedResponse(CreateOSError):
     def __init__(self, message: str, *, body: str = "") -> None:
         super().__init__(message)
         self.body = body[:2000]
+
+
+class WaitFailed(CreateOSError):
+    """What was waited for has come to another end; only success is ever returned by a wait.
+
+    Attributes
+    ----------
+    outcome
+        How it ended: the status, such as ``"build_error"``, or ``"vanished"`` when it is gone.
+    last
+        As it was last seen.
+    """
+
+    def __init__(self, message: str, *, outcome: str, last: Any) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+        self.last = last
 
 
 class FrameError(CreateOSError, ValueError):

@@ -6,6 +6,7 @@ An argument wins over the environment, the environment over the official client'
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from createos_nb.api.secret import Secret
 from createos_nb.errors import SettingsError
 
 DEFAULT_API_URL = "https://api-createos.nodeops.network"
+_LOCAL_KEY = "skp_local_"
+"""What keys of embedded platforms begin with."""
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -40,6 +43,60 @@ class Settings:
     source: str
 
 
+@dataclass(frozen=True)
+class ProjectLink:
+    """The project and environment that a directory belongs to, as the official client keeps them.
+
+    Attributes
+    ----------
+    path
+        The file that says so.
+    project_id, environment_id, project_name
+        What it says; None where it says nothing.
+    """
+
+    path: Path
+    project_id: str
+    environment_id: str | None = None
+    project_name: str | None = None
+
+
+def project_link(start: str | os.PathLike[str] | None = None) -> ProjectLink | None:
+    """Return what the nearest ``.createos.json`` says, looking up from a directory; None when there is none.
+
+    Parameters
+    ----------
+    start
+        Where to begin; default the working directory.
+
+    Raises
+    ------
+    SettingsError
+        The file cannot be read, or does not say which project.
+    """
+    directory = Path(start if start is not None else ".").resolve()
+    for path in (each / ".createos.json" for each in (directory, *directory.parents)):
+        if not path.is_file():
+            continue
+        try:
+            said = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            said = None
+        # What else is in it is not shown: it may not be the file that it is taken for.
+        project, environment, name = (
+            said.get(wire) if isinstance(said, dict) else None
+            for wire in ("projectId", "environmentId", "projectName")
+        )
+        optional = all(value is None or isinstance(value, str) for value in (environment, name))
+        if not isinstance(project, str) or not optional:
+            raise SettingsError(
+                f"{path} does not say which project it belongs to. It holds projectId, environmentId and "
+                "projectName; make it anew with the official client, or remove it."
+            )
+        return ProjectLink(path, project, environment, name)
+    return None
+
+
 def home() -> Path:
     """Return the directory for everything this package keeps (state, journal, leases).
 
@@ -62,7 +119,12 @@ def home() -> Path:
     return path
 
 
-def resolve(api_url: str | None = None, *, api_key: str | Secret | Path | None = None) -> Settings:
+def resolve(
+    api_url: str | None = None,
+    *,
+    api_key: str | Secret | Path | None = None,
+    access_token: str | Secret | None = None,
+) -> Settings:
     """Find the platform's URL and a key.
 
     Parameters
@@ -73,13 +135,33 @@ def resolve(api_url: str | None = None, *, api_key: str | Secret | Path | None =
         A key, or the path of the file that holds it; default ``CREATEOS_API_KEY``,
         ``CREATEOS_API_KEY_FILE``, ``CREATEOS_ACCESS_TOKEN``, then the official client's ``~/.createos/.token``.
 
+    access_token
+        An OAuth access token, in place of a key.
+
     Raises
     ------
     SettingsError
-        No key was found, or the URL is malformed or plain http to another machine.
+        No key was found, the URL is malformed or plain http to another machine, or the key is one of an
+        embedded platform and the URL is not.
     """
+    found = _found(api_url, api_key=api_key, access_token=access_token)
+    if found.credential.reveal().startswith(_LOCAL_KEY) and not _is_loopback(found.api_url):
+        raise SettingsError(
+            f"The API key from {found.source} is one of an embedded platform, and {found.api_url} is not one. "
+            "Set CREATEOS_API_URL to where it answers (createos-nb local env), or use a key of your account."
+        )
+    return found
+
+
+def _found(
+    api_url: str | None, *, api_key: str | Secret | Path | None, access_token: str | Secret | None
+) -> Settings:
     chosen = api_url or os.environ.get("CREATEOS_API_URL")
     url = _checked_url(chosen or DEFAULT_API_URL)
+    if access_token is not None:
+        if api_key is not None:
+            raise SettingsError("Give an API key or an access token, not both.")
+        return Settings(url, _checked_key(access_token, "argument"), "X-Access-Token", "argument")
     if isinstance(api_key, Path):
         return Settings(url, _key_in(api_key), "X-Api-Key", str(api_key))
     if api_key is not None:
@@ -103,7 +185,7 @@ def resolve(api_url: str | None = None, *, api_key: str | Secret | Path | None =
 def _checked_url(url: str) -> str:
     try:
         parts = urlsplit(url)
-        loopback = (parts.hostname or "") in _LOOPBACK or (parts.hostname or "").endswith(".localhost")
+        loopback = _is_loopback(url)
         port_is_fine = parts.port is None or parts.port > 0
     except ValueError:
         port_is_fine = loopback = False
@@ -118,6 +200,11 @@ def _checked_url(url: str) -> str:
             f"The API URL {url} has a path. Give the origin alone: {parts.scheme}://{parts.netloc}."
         )
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host in _LOOPBACK or host.endswith(".localhost")
 
 
 def _key_in(path: Path) -> Secret:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import pytest
 
 from createos_nb.api.client import Client
+from createos_nb.errors import WaitFailed
 
 
 @pytest.fixture
@@ -101,7 +102,10 @@ class Shop:
         created = self.client.deployments.upload_files(
             self.project_id, files=[SourceFile(path=path, content=text) for path, text in files.items()]
         )
-        deployment = self.client.deployments.wait(self.project_id, created.id, timeout_s=60)
+        try:
+            deployment = self.client.deployments.wait(self.project_id, created.id, timeout_s=60)
+        except WaitFailed as error:
+            return error.last
         if deployment.status == "deployed":
             for environment in self.client.environments.list(self.project_id):
                 if environment.is_auto_promote_enabled:

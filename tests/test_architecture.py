@@ -217,7 +217,7 @@ def test_every_library_is_a_declared_requirement():
         if (top := found.imported.partition(".")[0]) not in {*sys.stdlib_module_names, "createos_nb"}
         and not {owner.lower().replace("_", "-") for owner in owners.get(top, [top])} & declared
     }
-    # What another requirement brings and promises to keep: pydantic its core, mcp its types, ipykernel and ipywidgets the rest.
+    # What another requirement brings and promises to keep: pydantic its core, mcp its types, ipykernel the rest.
     promised = {"pydantic_core", "mcp_types", "IPython", "traitlets", "jupyter_client", "anyio"}
     assert {line for line in missing if line.split()[-1].partition(".")[0] not in promised} == set()
 

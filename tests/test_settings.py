@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import stat
 
 import pytest
@@ -156,3 +157,42 @@ def test_a_home_that_cannot_be_made_names_the_variable(tmp_path, monkeypatch):
     monkeypatch.setenv("CREATEOS_NB_HOME", str(tmp_path / "file" / "home"))
     with pytest.raises(SettingsError, match="CREATEOS_NB_HOME"):
         settings.home()
+
+
+# --- the official client's link -------------------------------------------------------------------------
+
+
+def test_the_link_of_the_nearest_directory_above_is_found(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert settings.project_link(tmp_path / "a" / "b") is None
+    link = {"projectId": "p-1", "environmentId": "e-1", "projectName": "shop", "token": "s3cret"}
+    (tmp_path / ".createos.json").write_text(json.dumps(link))
+    found = settings.project_link(tmp_path / "a" / "b")
+    assert (found.project_id, found.environment_id, found.project_name) == ("p-1", "e-1", "shop")
+    assert found.path == tmp_path / ".createos.json"
+    assert "s3cret" not in repr(found)
+    (tmp_path / "a" / ".createos.json").write_text('{"projectId": "p-2"}')
+    assert settings.project_link(tmp_path / "a" / "b").project_id == "p-2"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"projectId": 7}', '{"projectId": "p", "projectName": []}', "s3cret"]
+)
+def test_a_link_that_says_nothing_is_named_and_not_shown(tmp_path, text):
+    (tmp_path / ".createos.json").write_text(text)
+    with pytest.raises(SettingsError, match=r"\.createos\.json does not say which project") as raised:
+        settings.project_link(tmp_path)
+    assert "s3cret" not in str(raised.value)
+
+
+def test_a_key_of_an_embedded_platform_is_not_sent_elsewhere():
+    with pytest.raises(SettingsError, match="one of an embedded platform") as raised:
+        settings.resolve("https://api.example", api_key="skp_local_canary")
+    assert "canary" not in str(raised.value)
+    assert settings.resolve("http://127.0.0.1:1", api_key="skp_local_canary").header == "X-Api-Key"
+
+
+def test_an_access_token_goes_in_its_own_header_and_not_beside_a_key():
+    assert settings.resolve(access_token="t0ken").header == "X-Access-Token"
+    with pytest.raises(SettingsError, match="not both"):
+        settings.resolve(api_key="skp_a", access_token="t0ken")

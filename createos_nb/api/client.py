@@ -12,6 +12,7 @@ from createos_nb.api.account import Account, AsyncAccount
 from createos_nb.api.analytics import AnalyticsOperations, AsyncAnalyticsOperations
 from createos_nb.api.api_keys import APIKeys, AsyncAPIKeys
 from createos_nb.api.apps import Apps, AsyncApps
+from createos_nb.api.budget import LONGEST_WAIT_S, Budget, Lane, Pace
 from createos_nb.api.cronjobs import AsyncCronjobs, Cronjobs
 from createos_nb.api.deployments import AsyncDeployments, Deployments
 from createos_nb.api.domains import AsyncDomains, Domains
@@ -24,7 +25,7 @@ from createos_nb.api.rest import AsyncRestTransport, RestTransport
 from createos_nb.api.secret import Secret
 from createos_nb.api.security_scans import AsyncSecurityScans, SecurityScans
 from createos_nb.api.templates import AsyncTemplates, Templates
-from createos_nb.errors import InvalidArgument
+from createos_nb.errors import InvalidArgument, SettingsError
 
 T = TypeVar("T")
 
@@ -45,13 +46,35 @@ def _chosen(transport: str, kinds: Mapping[str, T]) -> T:
     return kinds[transport]
 
 
-def _info(chosen: _settings.Settings, transport: str) -> dict[str, Any]:
+def _link() -> str | None:
+    try:
+        link = _settings.project_link()
+    except SettingsError as error:
+        return str(error)
+    return None if link is None else f"{link.project_name or link.project_id} ({link.path})"
+
+
+def _budget(chosen: _settings.Settings) -> Budget:
+    return Budget.of(chosen.api_url, chosen.credential.reveal(), _settings.home)
+
+
+def _pace(lane: Lane, patience_s: float) -> Pace:
+    if lane not in {"interactive", "background"}:
+        raise InvalidArgument(f"lane={lane!r} is refused: it must be 'interactive' or 'background'.")
+    if not 0 <= patience_s <= LONGEST_WAIT_S:
+        raise InvalidArgument(f"patience_s={patience_s!r} is refused: it must be 0 to {LONGEST_WAIT_S} seconds.")
+    return Pace(lane, patience_s)
+
+
+def _info(chosen: _settings.Settings, driver: Driver | AsyncDriver) -> dict[str, Any]:
     return {
         "api_url": chosen.api_url,
-        "transport": transport,
+        "transport": driver.transport.name,
         "credential": str(chosen.credential),
         "header": chosen.header,
         "source": chosen.source,
+        "project_link": _link(),
+        "budget": driver.budget.state(),
     }
 
 
@@ -64,11 +87,15 @@ class Client:
         Origin of the API; default ``CREATEOS_API_URL``, else the public platform.
     api_key
         A key, or the path of the file that holds it; default as in `createos_nb.settings.resolve`.
+    access_token
+        An OAuth access token, in place of a key.
     transport
         ``"rest"``, or ``"mcp"`` for tool calls at ``/mcp``; the operations are the same, but for the few that
         have no tool and raise `NotOverMCP`.
     timeout_s
         Seconds without a byte until a request counts as unanswered.
+    lane, patience_s
+        How to wait for a place in the key's budget; see `paced`.
 
     Attributes
     ----------
@@ -87,12 +114,19 @@ class Client:
         api_url: str | None = None,
         *,
         api_key: str | Secret | Path | None = None,
+        access_token: str | Secret | None = None,
         transport: TransportName = "rest",
         timeout_s: float = 30.0,
+        lane: Lane = "interactive",
+        patience_s: float = 20.0,
     ) -> None:
         kind = _chosen(transport, _TRANSPORTS)
-        self._settings = _settings.resolve(api_url, api_key=api_key)
-        self._driver = Driver(kind(self._settings, timeout_s=timeout_s))
+        self._settings = _settings.resolve(api_url, api_key=api_key, access_token=access_token)
+        budget = _budget(self._settings)
+        self._begin(Driver(kind(self._settings, timeout_s=timeout_s), budget, _pace(lane, patience_s)))
+
+    def _begin(self, driver: Driver) -> None:
+        self._driver = driver
         self.projects = Projects(self._driver)
         self.environments = Environments(self._driver)
         self.deployments = Deployments(self._driver)
@@ -111,13 +145,30 @@ class Client:
         """Where requests go and how they are signed."""
         return self._settings
 
+    def paced(self, *, lane: Lane = "background", patience_s: float = 900.0) -> Client:
+        """Return a client that shares this one's connections and budget, and waits in another way.
+
+        Parameters
+        ----------
+        lane
+            ``"background"`` leaves a fifth of each window to those who wait in front of a screen.
+        patience_s
+            Seconds to wait for a place in the budget, up to two hours.
+        """
+        other = object.__new__(Client)
+        other._settings = self._settings
+        mine = self._driver
+        other._begin(Driver(mine.transport, mine.budget, _pace(lane, patience_s), mine.retries))
+        return other
+
     def info(self) -> dict[str, Any]:
-        """Return which platform and which key are in use; the key itself is masked."""
-        return _info(self._settings, self._driver.transport.name)
+        """Return which platform and which key are in use, and what is left of the budget; the key is masked."""
+        return _info(self._settings, self._driver)
 
     def close(self) -> None:
         """Close the connections; the client is of no use afterwards."""
         self._driver.transport.close()
+        self._driver.budget.close()
 
     def __enter__(self) -> Self:
         return self
@@ -139,12 +190,19 @@ class AsyncClient:
         api_url: str | None = None,
         *,
         api_key: str | Secret | Path | None = None,
+        access_token: str | Secret | None = None,
         transport: TransportName = "rest",
         timeout_s: float = 30.0,
+        lane: Lane = "interactive",
+        patience_s: float = 20.0,
     ) -> None:
         kind = _chosen(transport, _ASYNC_TRANSPORTS)
-        self._settings = _settings.resolve(api_url, api_key=api_key)
-        self._driver = AsyncDriver(kind(self._settings, timeout_s=timeout_s))
+        self._settings = _settings.resolve(api_url, api_key=api_key, access_token=access_token)
+        budget = _budget(self._settings)
+        self._begin(AsyncDriver(kind(self._settings, timeout_s=timeout_s), budget, _pace(lane, patience_s)))
+
+    def _begin(self, driver: AsyncDriver) -> None:
+        self._driver = driver
         self.projects = AsyncProjects(self._driver)
         self.environments = AsyncEnvironments(self._driver)
         self.deployments = AsyncDeployments(self._driver)
@@ -158,13 +216,30 @@ class AsyncClient:
         self.cronjobs = AsyncCronjobs(self._driver)
         self.apps = AsyncApps(self._driver)
 
+    def paced(self, *, lane: Lane = "background", patience_s: float = 900.0) -> AsyncClient:
+        """Return a client that shares this one's connections and budget, and waits in another way.
+
+        Parameters
+        ----------
+        lane
+            ``"background"`` leaves a fifth of each window to those who wait in front of a screen.
+        patience_s
+            Seconds to wait for a place in the budget, up to two hours.
+        """
+        other = object.__new__(AsyncClient)
+        other._settings = self._settings
+        mine = self._driver
+        other._begin(AsyncDriver(mine.transport, mine.budget, _pace(lane, patience_s), mine.retries))
+        return other
+
     def info(self) -> dict[str, Any]:
-        """Return which platform and which key are in use; the key itself is masked."""
-        return _info(self._settings, self._driver.transport.name)
+        """Return which platform and which key are in use, and what is left of the budget; the key is masked."""
+        return _info(self._settings, self._driver)
 
     async def aclose(self) -> None:
         """Close the connections; the client is of no use afterwards."""
         await self._driver.transport.aclose()
+        self._driver.budget.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -17,6 +17,7 @@ from createos_nb.api.projects import Created, VcsSettings
 from createos_nb.api.resource import AsyncResource, Resource
 from createos_nb.api.secret import Secret
 from createos_nb.api.waiting import until
+from createos_nb.errors import WaitFailed
 
 STATUSES = (
     "queue",
@@ -323,6 +324,23 @@ class _Operations:
         raise NotImplementedError
 
 
+_NEXT = {
+    "build_error": "Read deployments.build_logs(…) for the reason.",
+    "crashing": "Read deployments.logs(…): its process does not stay up.",
+    "sleeping": "It is built; wake it with deployments.wakeup(…).",
+    "cancelled": "Deploy again if that was not meant.",
+}
+
+
+def _deployed(deployment: Deployment) -> bool:
+    """Whether it is deployed; any other end is raised, any other state waited out."""
+    outcome = {"failed": "error"}.get(deployment.status, deployment.status)
+    if outcome == "deployed" or outcome in UNFINISHED or outcome not in STATUSES:
+        return outcome == "deployed"
+    advice = _NEXT.get(outcome, "Read deployments.build_logs(…) and deployments.logs(…).")
+    raise WaitFailed(f"Deployment {deployment.id} ended as {outcome}. {advice}", outcome=outcome, last=deployment)
+
+
 class _Procedures(_Operations):
     @Procedure
     def wait(
@@ -333,7 +351,7 @@ class _Procedures(_Operations):
         timeout_s: float = 960.0,
         on_change: Callable[[Any], None] | None = None,
     ) -> Exchange[Deployment]:
-        """Wait until a deployment's build has ended, well or badly.
+        """Wait until a deployment is deployed.
 
         Parameters
         ----------
@@ -345,16 +363,21 @@ class _Procedures(_Operations):
         Returns
         -------
         Deployment
-            With the state it ended in: look at ``status``, only ``deployed`` is success.
+            Always one that is ``deployed``; an unknown status is waited out, never taken for success.
 
         Raises
         ------
+        WaitFailed
+            It ended otherwise; ``outcome`` is ``build_error``, ``crashing``, ``cancelled``, ``error``,
+            ``sleeping``, ``terminating`` or ``vanished``, and ``last`` the deployment as last seen.
+        Unauthorized
+            The key was refused meanwhile; the build goes on.
         TimedOut
             It had not ended within ``timeout_s``; call again to go on waiting.
         """
         deployment: Deployment = yield from until(
             lambda: Deployments.get.exchange(project_id, deployment_id),
-            lambda state: state.status not in UNFINISHED,
+            _deployed,
             timeout_s=timeout_s,
             what=f"The end of deployment {deployment_id}",
             on_change=on_change,

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Protocol, TypeVar
 
+from createos_nb.api.budget import Budget, Pace, Retries
 from createos_nb.api.message import Exchange, Request, Reserve, Response, Step, Unanswered
 from createos_nb.errors import ConnectionFailed
 
@@ -41,10 +42,27 @@ class AsyncTransport(Protocol):
 
 
 class Driver:
-    """Carries exchanges out over a transport, blocking. Safe to use from several threads."""
+    """Carries exchanges out over a transport, blocking. Safe to use from several threads.
 
-    def __init__(self, transport: Transport) -> None:
+    Parameters
+    ----------
+    transport
+        What sends.
+    budget
+        Of the key.
+    pace
+        How to wait for a place in it.
+    retries
+        How many further attempts there may be; shared by drivers of one transport.
+    """
+
+    def __init__(
+        self, transport: Transport, budget: Budget, pace: Pace | None = None, retries: Retries | None = None
+    ) -> None:
         self.transport = transport
+        self.budget = budget
+        self.pace = pace if pace is not None else Pace()
+        self.retries = retries if retries is not None else Retries()
 
     def run(self, exchange: Exchange[T]) -> T:
         """Carry an exchange out and return its value."""
@@ -62,11 +80,23 @@ class Driver:
         finally:
             exchange.close()
 
-    def _carry_out(self, step: Step) -> Response | float | None:
+    def _carry_out(self, step: Step) -> Response | float | bool:
         if isinstance(step, Request):
-            return self.transport.send(step)
+            response = self.transport.send(step)
+            self.budget.learn(response)
+            self.retries.earn(response)
+            return response
         if isinstance(step, Reserve):
-            return 0.0
+            if step.attempt > 1 and not self.retries.take():
+                return False
+            wait_s, place = self.budget.reserve(step.request, self.pace)
+            if wait_s > 0:
+                try:
+                    time.sleep(wait_s)
+                except BaseException:
+                    self.budget.release(step.request, place)
+                    raise
+            return True
         if step.seconds > 0:
             time.sleep(step.seconds)
         return time.monotonic()
@@ -75,8 +105,13 @@ class Driver:
 class AsyncDriver:
     """Carries exchanges out over a transport, awaiting; the twin of `Driver`."""
 
-    def __init__(self, transport: AsyncTransport) -> None:
+    def __init__(
+        self, transport: AsyncTransport, budget: Budget, pace: Pace | None = None, retries: Retries | None = None
+    ) -> None:
         self.transport = transport
+        self.budget = budget
+        self.pace = pace if pace is not None else Pace()
+        self.retries = retries if retries is not None else Retries()
 
     async def run(self, exchange: Exchange[T]) -> T:
         """Carry an exchange out and return its value."""
@@ -94,11 +129,23 @@ class AsyncDriver:
         finally:
             exchange.close()
 
-    async def _carry_out(self, step: Step) -> Response | float | None:
+    async def _carry_out(self, step: Step) -> Response | float | bool:
         if isinstance(step, Request):
-            return await self.transport.send(step)
+            response = await self.transport.send(step)
+            self.budget.learn(response)
+            self.retries.earn(response)
+            return response
         if isinstance(step, Reserve):
-            return 0.0
+            if step.attempt > 1 and not self.retries.take():
+                return False
+            wait_s, place = self.budget.reserve(step.request, self.pace)
+            if wait_s > 0:
+                try:
+                    await asyncio.sleep(wait_s)
+                except BaseException:
+                    self.budget.release(step.request, place)
+                    raise
+            return True
         if step.seconds > 0:
             await asyncio.sleep(step.seconds)
         return time.monotonic()

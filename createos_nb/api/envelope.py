@@ -11,6 +11,7 @@ import email.utils
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -134,6 +135,30 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     if reset is not None and date is not None:
         return _bounded(reset - date.timestamp())
     return None
+
+
+@dataclass(frozen=True)
+class Announced:
+    """What an answer says of the budget: its size, what is left of it, and how long its window may still be."""
+
+    limit: int
+    remaining: int | None
+    window_s: float
+
+
+def announced(headers: Mapping[str, str]) -> Announced | None:
+    """Return what ``X-RateLimit-*`` says, None when it says nothing that could be true.
+
+    ``X-RateLimit-Reset`` is a second of the server's clock, so it is read relative to the answer's ``Date``;
+    without one that can be used, the window is taken for the minute.
+    """
+    limit, remaining = _number(headers.get("x-ratelimit-limit")), _number(headers.get("x-ratelimit-remaining"))
+    if limit is None or not 1 <= limit <= 10**9:
+        return None
+    reset, date = _number(headers.get("x-ratelimit-reset")), _date(headers.get("date"))
+    window_s = 0.0 if reset is None or date is None else reset - date.timestamp()
+    left = int(remaining) if remaining is not None and 0 <= remaining <= limit else None
+    return Announced(int(limit), left, window_s if 0 < window_s <= 86_400 else 0.0)
 
 
 def _bounded(seconds: float) -> float:

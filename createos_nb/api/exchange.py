@@ -19,6 +19,8 @@ from createos_nb.errors import ConnectionFailed, CreateOSError, OutcomeUnknown, 
 T = TypeVar("T")
 
 ATTEMPTS = 3
+_FROM_A_PROXY = frozenset({502, 504})
+"""What a proxy answers when the server behind it got the request, and did not answer."""
 PATIENCE_S = 20.0
 """The longest wait that a refused request is worth; beyond it the caller gets `RateLimited(retry_at)`."""
 
@@ -32,11 +34,9 @@ def answered(request: Request) -> Exchange[Response]:
     """Send one request, again where repeating cannot do harm, and return the answer that stands."""
     outcome: Response | CreateOSError | None = None
     for attempt in range(1, ATTEMPTS + 1):
-        place_s: float | None = yield Reserve(request, attempt)
-        if place_s is None:
+        allowed: bool = yield Reserve(request, attempt)
+        if not allowed:
             break
-        if place_s > 0:
-            yield Sleep(place_s)
         pause_s: float | None = 0.2 * 2 ** (attempt - 1) * random.uniform(1.0, 1.5)
         try:
             response: Response = yield request
@@ -49,7 +49,9 @@ def answered(request: Request) -> Exchange[Response]:
                 break
         else:
             outcome, pause_s = response, _worth_waiting(request, response, pause_s or 0.0)
-        if pause_s is None or attempt == ATTEMPTS:
+            if response.status in _FROM_A_PROXY and request.safety in {"creates", "destroys"}:
+                outcome = _unanswered(request, Unanswered(f"a proxy said HTTP {response.status}"))
+        if pause_s is None or attempt == ATTEMPTS or request.costs:
             break
         yield Sleep(pause_s)
     if isinstance(outcome, Response):

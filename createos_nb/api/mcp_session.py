@@ -1,9 +1,7 @@
 """MCP session: one conversation with an MCP server, and what became of each request in it.
 
-The SDK turns what happens below it into errors of its own: a refused key becomes a group of exceptions, a
-connection that breaks takes the whole session with it. So each call carries a note, in a context variable
-that the SDK hands on to the task that speaks HTTP; the HTTP client writes there what really happened, and
-gives the SDK an answer it can live with. What a call raises is decided by its note.
+What a call raises is decided by the note that `createos_nb.api.mcp_http` took of its HTTP request, not by
+what the SDK makes of it.
 """
 
 from __future__ import annotations
@@ -11,12 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import logging
-from collections.abc import AsyncIterator, Generator, Mapping
-from contextlib import suppress
-from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -34,127 +26,13 @@ from mcp_types import (
 
 from createos_nb.api.envelope import refusal_in
 from createos_nb.api.mcp import EMBEDDED, ENDPOINT, STATUS
+from createos_nb.api.mcp_http import MAX_BODY_BYTES, NOTE, Http, Key, Note
 from createos_nb.api.message import Request, Response, Unanswered
 from createos_nb.errors import ConnectionFailed, NotOverMCP, OperationFailed, UnexpectedResponse
 from createos_nb.markup import one_line
 from createos_nb.settings import Settings
 
-_MAX_BODY_BYTES = 80 * 1024 * 1024
-_NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 _CLOSE_S = 2.0
-
-
-@dataclass
-class _Note:
-    """What became of the HTTP request behind a call."""
-
-    handshake: bool = False
-    unsent: str = ""
-    unanswered: str = ""
-    begun: bool = False
-    in_session: bool = False
-    events: bool = False
-    status: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes = field(default=b"", repr=False)
-
-    @property
-    def hopeless(self) -> bool:
-        """Whether the next request of a handshake would fare no better."""
-        return bool(self.unsent or self.unanswered or self.status in {401, 403, 429} or self.status >= 500)
-
-
-_NOTE: ContextVar[_Note | None] = ContextVar("createos_nb.mcp", default=None)
-
-
-def _of_others(_record: logging.LogRecord) -> bool:
-    """Let the SDK's log lines pass unless they are of our calls: they hold arguments and answers in clear."""
-    return _NOTE.get() is None
-
-
-for _name in ("client.streamable_http", "client.client", "client.session", "shared.jsonrpc_dispatcher"):
-    logging.getLogger(f"mcp.{_name}").addFilter(_of_others)
-
-
-class _Key(httpx2.Auth):
-    """Puts the key into each request on its way out; nowhere else is it in clear."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
-        """Sign a request."""
-        if self._settings.header == "X-Api-Key":
-            request.headers["X-Api-Key"] = self._settings.credential.reveal()
-        else:
-            request.headers["Authorization"] = f"Bearer {self._settings.credential.reveal()}"
-        yield request
-
-
-class _Events(httpx2.AsyncByteStream):
-    """A stream of events that ends quietly when it breaks; its note says that it did."""
-
-    def __init__(self, stream: httpx2.AsyncByteStream, note: _Note) -> None:
-        self._stream = stream
-        self._note = note
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._stream:
-                yield chunk
-        except httpx2.TransportError as error:
-            self._note.unanswered = type(error).__name__
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-
-class _Http(httpx2.AsyncClient):
-    """Speaks HTTP for the SDK: takes notes, follows no redirect, and raises nothing of the network."""
-
-    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        """Send one request of the SDK's and note what becomes of it."""
-        note = _NOTE.get()
-        if request.method == "GET" or note is None or (note.handshake and note.hopeless):
-            # No stream for what a server may want to say by itself, or again.
-            return httpx2.Response(405, request=request)
-        if request.method != "POST":
-            with suppress(httpx2.HTTPError):
-                return await super().send(request, **options)
-            return httpx2.Response(500, request=request)
-        note.begun, note.in_session = True, "mcp-session-id" in request.headers
-        try:
-            answer = await super().send(request, **options)
-            return await self._noted(answer, note)
-        except _NOT_SENT as error:
-            note.unsent = type(error).__name__
-        except (httpx2.TransportError, httpx2.DecodingError) as error:
-            note.unanswered = type(error).__name__
-        return httpx2.Response(500, request=request)
-
-    async def _noted(self, answer: httpx2.Response, note: _Note) -> httpx2.Response:
-        note.status = answer.status_code
-        note.headers = {name.lower(): value for name, value in answer.headers.items()}
-        kind = answer.headers.get("content-type", "").lower()
-        if answer.status_code == 200 and kind.startswith("text/event-stream"):
-            assert isinstance(answer.stream, httpx2.AsyncByteStream)
-            note.events = True
-            answer.stream = _Events(answer.stream, note)
-            return answer
-        try:
-            chunks, size = [], 0
-            async for chunk in answer.aiter_bytes():
-                chunks.append(chunk)
-                size += len(chunk)
-                if size > _MAX_BODY_BYTES:
-                    note.unanswered = f"it is longer than {_MAX_BODY_BYTES >> 20} MB"
-                    return httpx2.Response(500, request=answer.request)
-        finally:
-            await answer.aclose()
-        note.body = b"".join(chunks)
-        status = 500 if 300 <= answer.status_code < 400 else answer.status_code
-        kept = {name: answer.headers[name] for name in ("content-type", "mcp-session-id") if name in answer.headers}
-        return httpx2.Response(status, headers=kept, content=note.body, request=answer.request)
 
 
 class _Link:
@@ -163,7 +41,7 @@ class _Link:
     def __init__(self, settings: Settings, timeout_s: float) -> None:
         self._settings = settings
         self._timeout_s = timeout_s
-        self.note = _Note(handshake=True)
+        self.note = Note(handshake=True)
         self.ready = asyncio.Event()
         self.session: ClientSession | None = None
         self.problem = ""
@@ -181,9 +59,9 @@ class _Link:
         return self.ready.is_set() and self.session is None
 
     async def _own(self) -> None:
-        _NOTE.set(self.note)
-        http = _Http(
-            auth=_Key(self._settings),
+        NOTE.set(self.note)
+        http = Http(
+            auth=Key(self._settings),
             timeout=httpx2.Timeout(self._timeout_s, connect=5.0),
             follow_redirects=False,
             # A proxy has no business between this process and its own machine.
@@ -191,7 +69,7 @@ class _Link:
             limits=httpx2.Limits(max_connections=32, max_keepalive_connections=32),
         )
         transport = streamable_http_client(
-            self._settings.api_url + ENDPOINT, http_client=http, max_sse_event_size=_MAX_BODY_BYTES
+            self._settings.api_url + ENDPOINT, http_client=http, max_sse_event_size=MAX_BODY_BYTES
         )
         try:
             async with http, Client(transport, cache=None, client_info=_WHO) as client:
@@ -247,7 +125,7 @@ class Session:
                 return self._not_open(request, link)
             if request.file is not None:
                 _refuse_elsewhere(request, session)
-            note = _Note()
+            note = Note()
             answer = await _called(session, request, note)
             if answer is not None:
                 return answer
@@ -294,7 +172,7 @@ class Session:
             body=note.body[:2000].decode("utf-8", "replace"),
         )
 
-    def _without_result(self, request: Request, note: _Note) -> Response:
+    def _without_result(self, request: Request, note: Note) -> Response:
         """Return or raise what became of a call that has no result."""
         if note.unsent or not note.begun:
             raise ConnectionFailed(
@@ -322,9 +200,9 @@ class Session:
             await link.aclose()
 
 
-async def _called(session: ClientSession, request: Request, note: _Note) -> Response | None:
+async def _called(session: ClientSession, request: Request, note: Note) -> Response | None:
     """Call a tool and return its result; None when there is none, and the note says why."""
-    token = _NOTE.set(note)
+    token = NOTE.set(note)
     refusal: OperationFailed | None = None
     try:
         result = await session.send_request(_message(request), CallToolResult)
@@ -338,7 +216,7 @@ async def _called(session: ClientSession, request: Request, note: _Note) -> Resp
     else:
         return _response(request, result, note)
     finally:
-        _NOTE.reset(token)
+        NOTE.reset(token)
     if refusal is not None:
         raise refusal
     return None
@@ -351,7 +229,7 @@ def _message(request: Request) -> CallToolRequest:
     return CallToolRequest(params=CallToolRequestParams(name=str(request.tool), arguments=arguments))
 
 
-def _response(request: Request, result: CallToolResult, note: _Note) -> Response:
+def _response(request: Request, result: CallToolResult, note: Note) -> Response:
     """Return a result as the answer that REST would have given."""
     if len(result.content) != 1 or not isinstance(result.content[0], TextContent):
         raise UnexpectedResponse(
@@ -384,7 +262,7 @@ def _rpc_error(body: bytes) -> tuple[int, str] | None:
         return None
 
 
-def _refused(request: Request, said: tuple[int, str], note: _Note) -> OperationFailed:
+def _refused(request: Request, said: tuple[int, str], note: Note) -> OperationFailed:
     code, detail = said
     which = f"MCP error {code}" if code else "MCP"
     sentence = one_line(detail, limit=300).rstrip(".")

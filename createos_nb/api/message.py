@@ -47,8 +47,8 @@ class Response:
 class Reserve:
     """Ask for a place in the request budget, before every attempt.
 
-    The driver sends back how many seconds to wait for it, or None for a further attempt that the retry
-    budget does not allow; it raises `RateLimited` when the wait is longer than its caller would wait.
+    The driver waits for it and sends back True, or False for a further attempt that the retry budget does not
+    allow; it raises `RateLimited` when the wait is longer than its caller would wait.
     """
 
     request: Request

@@ -16,17 +16,18 @@ def fill(template: str, values: Mapping[str, object]) -> str:
     """Return the path with every ``{name}`` replaced by its value as exactly one segment.
 
     HTTP clients normalise dot segments even when they are quoted, so that deleting the deployment ``".."``
-    would delete its project; such values are refused here, before anything is sent.
+    would delete its project; such values are refused here, before anything is sent, as is what no id holds: a
+    slash, a backslash, a percent sign.
 
     Raises
     ------
     InvalidArgument
-        A value is not text, is empty, is ``.`` or ``..``, or has a control character.
+        A value is not text, is empty, is ``.`` or ``..``, or has a control character or one of those.
 
     Examples
     --------
-    >>> fill("/v1/projects/{project_id}", {"project_id": "a/b"})
-    '/v1/projects/a%2Fb'
+    >>> fill("/v1/projects/{project_id}", {"project_id": "a?b"})
+    '/v1/projects/a%3Fb'
     """
     return _NAME.sub(lambda match: _segment(match.group(1), values[match.group(1)]), template)
 
@@ -39,7 +40,7 @@ def names(template: str) -> tuple[str, ...]:
 def _segment(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise InvalidArgument(f"{name} must be text, not {type(value).__name__}. Pass the id as the API lists it.")
-    if value in {"", ".", ".."} or any(ord(character) < 32 or ord(character) == 127 for character in value):
+    if value in {"", ".", ".."} or any(ord(each) < 32 or ord(each) == 127 or each in "/\\%" for each in value):
         raise InvalidArgument(f"{name}={one_line(value)!r} is not an id. Pass the id as the API lists it.")
     try:
         return quote(value, safe="")

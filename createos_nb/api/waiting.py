@@ -6,9 +6,20 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from createos_nb.api.message import Exchange, Sleep
-from createos_nb.errors import TimedOut
+from createos_nb.errors import (
+    ConnectionFailed,
+    NotFound,
+    RateLimited,
+    ServerError,
+    TimedOut,
+    Unauthorized,
+    WaitFailed,
+)
 
 T = TypeVar("T")
+
+OUTAGE_S = 120.0
+"""How long a wait outlives a platform that does not answer."""
 
 
 def until(
@@ -21,24 +32,57 @@ def until(
 ) -> Exchange[T]:
     """Read something again and again, ever more slowly, until it is done.
 
-    From 0.5 s between reads, half as long again each time, up to 40 s: at most 35 reads in 15 minutes.
+    From 0.5 s between reads, half as long again each time, up to 40 s: at most 35 reads in 15 minutes. An
+    outage of up to two minutes is waited out.
 
     Raises
     ------
+    WaitFailed
+        It was there and is gone: the outcome is ``"vanished"``. Whatever ``done`` raises goes through.
+    Unauthorized
+        The key was refused; what was waited for goes on.
     TimedOut
-        It was not done within ``timeout_s`` seconds; the message says how it stood.
+        It was not done within ``timeout_s`` seconds.
     """
     started_s: float = yield Sleep(0)
-    now_s, pause_s, before = started_s, 0.5, None
+    now_s, pause_s, answered_s = started_s, 0.5, started_s
+    before: T | None = None
     while True:
-        state = yield from read()
-        if on_change is not None and state != before:
-            on_change(state)
-        before = state
-        if done(state):
-            return state
+        try:
+            state = yield from read()
+        except (ConnectionFailed, ServerError, RateLimited):
+            now_s = yield Sleep(0)
+            if now_s - answered_s > OUTAGE_S or now_s - started_s >= timeout_s:
+                raise
+        except Unauthorized as error:
+            raise _resumable(error) from None
+        except NotFound as error:
+            if before is None:
+                raise
+            raise WaitFailed(
+                f"{what} will not come: it was deleted meanwhile. {error}", outcome="vanished", last=before
+            ) from None
+        else:
+            if on_change is not None and state != before:
+                on_change(state)
+            before = state
+            if done(state):
+                return state
+            answered_s = now_s
         left_s = started_s + timeout_s - now_s
         if left_s <= 0:
             raise TimedOut(f"{what} was not reached within {timeout_s:g} s. It goes on: wait again, or look.")
         now_s = yield Sleep(min(pause_s, left_s))
         pause_s = min(pause_s * 1.5, 40.0)
+
+
+def _resumable(error: Unauthorized) -> Unauthorized:
+    return Unauthorized(
+        f"{error} What was waited for goes on: wait again with a good key and the same ids.",
+        operation=error.operation,
+        method=error.method,
+        path=error.path,
+        status=error.status,
+        detail=error.detail,
+        request_id=error.request_id,
+    )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from createos_nb.api.client import Client
 from createos_nb.api.deployments import Deployment, SourceFile
 from createos_nb.api.projects import Created
-from createos_nb.errors import InvalidArgument
+from createos_nb.errors import InvalidArgument, WaitFailed
 from createos_nb.markup import one_line
 from createos_nb.plans.directory import MAX_ZIP_BYTES, Contents, contents
 from createos_nb.plans.facts import newest_version
@@ -37,9 +37,7 @@ class Deploy(Plan):
         run.measured["deployment_id"] = created.id
         deployment = run.step(
             wait,
-            lambda: self.client.deployments.wait(
-                self.project_id, created.id, on_change=lambda state: run.say(f"  {state.version} {state.status}")
-            ),
+            lambda: self._ended(created.id, run),
             note=lambda state: state.status,
         )
         run.measured.update(version=deployment.version, status=deployment.status)
@@ -65,6 +63,17 @@ class Deploy(Plan):
         run.end(
             "done", f"{deployment.version} is deployed" + (f" and live on {where}." if live else ", live nowhere.")
         )
+
+    def _ended(self, deployment_id: str, run: Run) -> Deployment:
+        """Wait for the end, and return the deployment as it ended: a bad end is this plan's to tell."""
+        try:
+            return self.client.deployments.wait(
+                self.project_id, deployment_id, on_change=lambda state: run.say(f"  {state.version} {state.status}")
+            )
+        except WaitFailed as error:
+            if error.outcome == "vanished":
+                raise
+            return cast("Deployment", error.last)
 
     def _upload(self) -> Created:
         texts = self.contents.texts()

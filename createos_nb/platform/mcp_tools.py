@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from importlib import metadata
 from typing import Any
 
 from mcp import MCPError
@@ -23,7 +24,6 @@ from mcp_types import (
 )
 from starlette.requests import Request
 
-import createos_nb
 from createos_nb.api import path as paths
 from createos_nb.api.mcp import EMBEDDED, STATUS
 from createos_nb.api.operation import OPERATIONS, Operation
@@ -76,7 +76,7 @@ def make_server(calls: Calls) -> Server:
 
     return Server(
         EMBEDDED,
-        version=createos_nb.__version__,
+        version=metadata.version("createos-nb"),
         title="CreateOS on this machine",
         instructions=_INSTRUCTIONS,
         on_list_tools=list_tools,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from typing import Any
 
-import createos_nb
 from createos_nb.api.operation import Operation
 from createos_nb.platform import shapes
 
@@ -38,7 +38,7 @@ def document(operations: list[Operation[..., Any]]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "The embedded CreateOS",
-            "version": createos_nb.__version__,
+            "version": metadata.version("createos-nb"),
             "description": "What this platform serves; it is built from the declarations of createos_nb.",
         },
         "servers": [{"url": "/"}],

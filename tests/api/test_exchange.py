@@ -37,7 +37,7 @@ class Played:
             step = next(exchange)
             while True:
                 if isinstance(step, Reserve):
-                    step = exchange.send(0.0)
+                    step = exchange.send(True)
                     continue
                 if isinstance(step, Sleep):
                     clock_s += step.seconds
@@ -244,7 +244,10 @@ def test_an_operation_that_creates_or_destroys_is_never_sent_twice_when_no_answe
 @pytest.mark.parametrize(("safety", "sent"), [("read", 3), ("idempotent", 3), ("creates", 1), ("destroys", 1)])
 def test_an_ailing_server_is_asked_again_only_where_it_does_no_harm(safety, sent, status):
     played = play(safety, response(status))
-    assert (len(played.requests), type(played.error)) == (sent, errors.ServerError)
+    # What a proxy says when the server got the request and did not answer: a change may have happened.
+    unknown = status in {502, 504} and safety in {"creates", "destroys"}
+    kind = errors.OutcomeUnknown if unknown else errors.ServerError
+    assert (len(played.requests), type(played.error)) == (sent, kind)
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 409, 422, 500, 501])

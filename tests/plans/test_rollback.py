@@ -57,7 +57,7 @@ class OnPaper:
         try:
             while True:
                 if isinstance(step, Reserve):
-                    step = exchange.send(0.0)
+                    step = exchange.send(True)
                     continue
                 assert isinstance(step, Request)
                 body = json.dumps({"status": "success", "data": self.answer(step)}).encode()

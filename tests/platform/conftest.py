@@ -20,7 +20,7 @@ from createos_nb.api.deployments import SourceFile
 from createos_nb.api.environments import EnvironmentSettings, Resources
 from createos_nb.api.projects import UploadSettings
 from createos_nb.endpoints import reach
-from createos_nb.errors import NotFound
+from createos_nb.errors import NotFound, WaitFailed
 from createos_nb.platform import service
 
 ECHO = """
@@ -91,8 +91,11 @@ class Site:
         return self.client.deployments.upload_files(self.project_id, files=sources).id
 
     def deploy(self, files: dict[str, str]) -> Any:
-        """Upload files and return the deployment once its build has ended."""
-        return self.client.deployments.wait(self.project_id, self.begin(files), timeout_s=60)
+        """Upload files and return the deployment once its build has ended, well or badly."""
+        try:
+            return self.client.deployments.wait(self.project_id, self.begin(files), timeout_s=60)
+        except WaitFailed as error:
+            return error.last
 
     def live(self, deployment_id: str | None = None) -> Any:
         """Return the environment once it is at rest."""

@@ -1,0 +1,384 @@
+"""Budget: how many requests a key may still send, shared by all threads and processes of its user.
+
+CreateOS documents 100 requests a minute, 1000 an hour and 10 uploads a minute for a key. A place is booked
+before each request, in advance where it has to wait: so nobody is refused, nobody is overtaken, and a wait
+that is too long is known at once.
+
+Places are counted by the second, in a small database: a window then is a range of seconds, and is taken two
+seconds longer than it is, for the rounding and for requests that are not equally long under way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Literal
+
+from createos_nb.api.envelope import announced, retry_after_s
+from createos_nb.api.message import Request, Response
+from createos_nb.errors import RateLimited
+
+Lane = Literal["interactive", "background"]
+"""Whom a request is for: a person who waits, or work that can."""
+
+UPLOADS = frozenset({"UploadDeploymentFiles", "UploadDeploymentBase64Files", "UploadDeploymentZip"})
+"""Operations that also count as uploads."""
+
+MINUTE_S, HOUR_S = 60, 3600
+RESERVE = 0.05
+"""Share of each window that only changes may use, so that a rollback gets through."""
+BACKGROUND = 0.8
+"""Share of each window that background work may use."""
+LONGEST_WAIT_S = 2 * HOUR_S
+LEARNED_FOR_S = 24 * HOUR_S
+
+_MARGIN_S = 2
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS spent (second INTEGER, kind TEXT, n INTEGER NOT NULL, PRIMARY KEY (second, kind))
+    WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Requests a minute, requests an hour, uploads a minute."""
+
+    minute: int = 100
+    hour: int = 1000
+    uploads: int = 10
+
+
+DOCUMENTED = Limits()
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a client waits for its places.
+
+    Attributes
+    ----------
+    lane
+        ``"interactive"``, or ``"background"`` for work that leaves room for a person.
+    patience_s
+        Seconds to wait for a place at most; beyond it `RateLimited` is raised at once.
+    """
+
+    lane: Lane = "interactive"
+    patience_s: float = 20.0
+
+
+class Budget:
+    """The places of one key at one origin. Safe to use from several threads and processes.
+
+    Parameters
+    ----------
+    path
+        The database file; None for a budget of this process alone.
+    reason
+        Why it is of this process alone.
+    clock
+        Seconds that never jump and are the same in all processes of this machine.
+    """
+
+    def __init__(self, path: Path | None, *, reason: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+        self._path = path
+        self._reason = reason
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._process = 0
+        self._database: sqlite3.Connection | None = None
+        self._known: dict[str, float] = {}
+
+    @classmethod
+    def of(cls, origin: str, key: str, directory: Callable[[], Path]) -> Budget:
+        """Return the budget of a key; where its file cannot be, one of this process alone.
+
+        Parameters
+        ----------
+        origin, key
+            Whose it is; neither can be read from the file.
+        directory
+            Where the package keeps its files; may raise.
+        """
+        name = hashlib.sha256(f"{origin}\0{key}".encode()).hexdigest()[:16]
+        try:
+            folder = directory() / "budget"
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except (OSError, ValueError) as error:
+            return cls(None, reason=str(error))
+        return cls(folder / f"{name}.sqlite3")
+
+    # --- what a driver asks ---------------------------------------------------------------------------
+
+    def reserve(self, request: Request, pace: Pace) -> tuple[float, int]:
+        """Book the next place that this request may have.
+
+        Returns
+        -------
+        tuple of float and int
+            Seconds to wait for it, and its name for `release`.
+
+        Raises
+        ------
+        RateLimited
+            It would have to wait longer than its pace allows; nothing is booked.
+        """
+        with self._transaction() as database:
+            now = self._clock()
+            database.execute("DELETE FROM spent WHERE second < ?", [int(now) - 3 * HOUR_S])
+            limits = self._limits(database, now)
+            start = max(now, self._fact(database, "blocked_until"))
+            second, window = self._place(database, request, pace, limits, int(start))
+            wait_s = max(0.0, second - now, start - now)
+            if wait_s > pace.patience_s:
+                raise _too_long(request, wait_s, window)
+            for kind in _kinds(request):
+                database.execute(
+                    "INSERT INTO spent VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1", [second, kind]
+                )
+            return wait_s, second
+
+    def release(self, request: Request, second: int) -> None:
+        """Give back a place that will not be used."""
+        with self._transaction() as database:
+            for kind in _kinds(request):
+                database.execute("UPDATE spent SET n = max(0, n - 1) WHERE second = ? AND kind = ?", [second, kind])
+
+    def learn(self, response: Response) -> None:
+        """Take in what an answer says of the budget; writes only when that is new."""
+        said = announced(response.headers)
+        wait_s = retry_after_s(response.headers) if response.status == 429 else None
+        if said is None and wait_s is None:
+            return
+        now = self._clock()
+        if wait_s is not None:
+            with self._transaction() as database:
+                until = now + min(wait_s, HOUR_S)
+                self._remember(database, "blocked_until", max(until, self._fact(database, "blocked_until")))
+        if said is None:
+            return
+        of_minute = said.window_s <= MINUTE_S + 1
+        minute = float(said.limit if of_minute else said.limit * DOCUMENTED.minute / DOCUMENTED.hour)
+        if self._known.get("minute") != minute or now - self._known.get("learned_at", -HOUR_S) > HOUR_S:
+            with self._transaction() as database:
+                self._remember(database, "minute", minute)
+                self._remember(database, "learned_at", now)
+        if of_minute and said.remaining is not None and said.remaining < minute / 2:
+            self._notice_others(int(now), said.limit, said.remaining)
+
+    def state(self) -> dict[str, Any]:
+        """Return what is left, for people."""
+        with self._transaction() as database:
+            now = self._clock()
+            limits = self._limits(database, now)
+            windows = {
+                "minute": ("request", MINUTE_S, limits.minute),
+                "hour": ("request", HOUR_S, limits.hour),
+                "uploads": ("upload", MINUTE_S, limits.uploads),
+            }
+            left = {}
+            for name, (kind, length, limit) in windows.items():
+                used = _sum(database, kind, int(now) - length, int(now))
+                left[name] = {"limit": limit, "remaining": max(0, limit - used)}
+            known = "announced" if self._learnt(database, now) else "documented"
+        shared = self._path is not None
+        return {**left, "limits": known, "shared": shared, **({} if shared else {"reason": self._reason})}
+
+    # --- inside ---------------------------------------------------------------------------------------
+
+    def _place(
+        self, database: sqlite3.Connection, request: Request, pace: Pace, limits: Limits, start: int
+    ) -> tuple[int, str]:
+        """Return the first second from ``start`` at which no window is overfull, and which window is in the way."""
+        windows = [("request", MINUTE_S, limits.minute, "minute"), ("request", HOUR_S, limits.hour, "hour")]
+        if request.operation in UPLOADS:
+            windows.append(("upload", MINUTE_S, limits.uploads, "minute's uploads"))
+        latest, hindering = start, ""
+        for _ in range(len(windows) + 1):
+            before = latest
+            for kind, length, limit, name in windows:
+                second = _free(database, kind, length + _MARGIN_S, _allowed(limit, request, pace), latest)
+                if second > latest:
+                    latest, hindering = second, name
+            if latest == before:
+                break
+        return latest, hindering
+
+    def _limits(self, database: sqlite3.Connection, now: float) -> Limits:
+        minute = self._learnt(database, now)
+        return Limits(int(minute), int(minute * 10), max(1, int(minute / 10))) if minute else DOCUMENTED
+
+    def _learnt(self, database: sqlite3.Connection, now: float) -> float:
+        """Return the requests a minute that an answer announced within the last day, 0 for none."""
+        recent = 0 <= now - self._fact(database, "learned_at") <= LEARNED_FOR_S
+        return max(0.0, self._fact(database, "minute")) if recent else 0.0
+
+    def _notice_others(self, now: int, limit: int, remaining: int) -> None:
+        """Book what somebody else has used of the same key, as far as it shows."""
+        with self._transaction() as database:
+            own = _sum(database, "request", now - MINUTE_S - _MARGIN_S, now)
+            if (others := limit - remaining - own) > 0:
+                database.execute(
+                    "INSERT INTO spent VALUES (?, 'request', ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+                    [now, others],
+                )
+
+    def _fact(self, database: sqlite3.Connection, name: str) -> float:
+        row = database.execute("SELECT value FROM facts WHERE name = ?", [name]).fetchone()
+        return float(row[0]) if row else 0.0
+
+    def _remember(self, database: sqlite3.Connection, name: str, value: float) -> None:
+        database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", [name, value])
+        self._known[name] = value
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                database = self._opened()
+                database.execute("BEGIN IMMEDIATE")
+            except sqlite3.Error as error:
+                database = self._alone(error)
+                database.execute("BEGIN IMMEDIATE")
+            try:
+                yield database
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    database.execute("ROLLBACK")
+                raise
+            with suppress(sqlite3.Error):  # of a full disk: a count is lost, not a request
+                database.execute("COMMIT")
+
+    def _opened(self) -> sqlite3.Connection:
+        """Return the database; when its file fails, one of this process alone: nobody is to be kept waiting."""
+        if self._database is not None and self._process == os.getpid():
+            return self._database
+        self._process = os.getpid()
+        if self._path is not None:
+            try:
+                self._path.touch(mode=0o600)
+                self._database = self._tables(sqlite3.connect(self._path, **_OPTIONS))
+                return self._database
+            except (OSError, sqlite3.Error) as error:
+                return self._alone(error)
+        self._database = self._tables(sqlite3.connect(":memory:", **_OPTIONS))
+        return self._database
+
+    def _alone(self, error: Exception) -> sqlite3.Connection:
+        self._path, self._reason = None, f"its file cannot be used: {error}"
+        self._database = None
+        return self._opened()
+
+    def _tables(self, database: sqlite3.Connection) -> sqlite3.Connection:
+        # What a crash of the machine loses here has lost its meaning by then.
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = OFF")
+        database.executescript(_SCHEMA)
+        now = int(self._clock())
+        # After a restart of the machine its clock begins anew: what lies far ahead is of before.
+        ahead = now + LONGEST_WAIT_S
+        database.execute("DELETE FROM spent WHERE second > ?", [ahead])
+        database.execute("DELETE FROM facts WHERE value > ? AND name <> 'minute'", [ahead])
+        return database
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock, suppress(sqlite3.Error):
+            if self._database is not None and self._process == os.getpid():
+                self._database.close()
+            self._database = None
+
+
+_OPTIONS: dict[str, Any] = {"timeout": 5.0, "isolation_level": None, "check_same_thread": False}
+
+
+def _kinds(request: Request) -> tuple[str, ...]:
+    return ("request", "upload") if request.operation in UPLOADS else ("request",)
+
+
+def _allowed(limit: int, request: Request, pace: Pace) -> int:
+    """Return how much of a window this request may fill."""
+    if request.safety != "read":
+        return limit
+    if pace.lane == "background":
+        return max(1, int(limit * BACKGROUND))
+    return max(1, limit - max(2, round(limit * RESERVE)))
+
+
+def _sum(database: sqlite3.Connection, kind: str, after: int, until: int) -> int:
+    """Return how many places of a kind are booked from the second after ``after`` to ``until``."""
+    query = "SELECT coalesce(sum(n), 0) FROM spent WHERE kind = ? AND second > ? AND second <= ?"
+    return int(database.execute(query, [kind, after, until]).fetchone()[0])
+
+
+def _free(database: sqlite3.Connection, kind: str, length: int, allowed: int, start: int) -> int:
+    """Return the first second from ``start`` that lies in no window which is full already.
+
+    A window of ``length`` seconds that ends at a second holds it and those before. A place at t lies in the
+    windows that end at t, t + 1, … t + length - 1; all of them must have room.
+    """
+    first, last = start - length, start + LONGEST_WAIT_S
+    if _sum(database, kind, first, last) < allowed:
+        return start
+    counts = [0] * (last - first + 1)
+    query = "SELECT second, n FROM spent WHERE kind = ? AND second > ? AND second <= ?"
+    for second, n in database.execute(query, [kind, first, last]):
+        counts[second - first] = n
+    sums = [0, *accumulate(counts)]
+    free_from = start
+    for end in range(length, len(counts)):
+        if first + end >= free_from + length:
+            break
+        if sums[end + 1] - sums[end + 1 - length] >= allowed:
+            free_from = first + end + 1
+    return free_from
+
+
+def _too_long(request: Request, wait_s: float, window: str) -> RateLimited:
+    retry_at = datetime.now(UTC) + timedelta(seconds=wait_s)
+    what = f"the {window} of this key is used up" if window else "the platform asked to wait"
+    error = RateLimited(
+        f"{request.operation} was not sent: {what}; there is room again at {retry_at:%H:%M:%S} UTC, in "
+        f"{wait_s:.0f} s. Wait, use fewer targets, or give the client more patience: client.paced(patience_s=…).",
+        operation=request.operation,
+        method=request.method,
+        path=request.template,
+    )
+    error.retry_at = retry_at
+    return error
+
+
+class Retries:
+    """How many further attempts a client may make: a dead server must not get three times the requests.
+
+    Every answer that is not a failure of the server earns a fifth of one. Two are there at first, and ten can be
+    saved up: so many requests, beside one a call, a server that never answers gets at most.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._left = 2.0
+
+    def earn(self, response: Response) -> None:
+        """Count an answer."""
+        if response.status < 500 and response.status != 429:
+            with self._lock:
+                self._left = min(10.0, self._left + 0.2)
+
+    def take(self) -> bool:
+        """Take one, if one is there."""
+        with self._lock:
+            if self._left < 1:
+                return False
+            self._left -= 1
+            return True
