@@ -70,22 +70,20 @@ async def create(context: Context, *, project_id: str, image: str) -> NoReturn:
 
 async def trigger_latest(context: Context, *, project_id: str, branch: str | None) -> NoReturn:
     """Refuse: there is no git."""
-    _refuse_without_repository(context.project(project_id))
-    raise refuse("TriggerLatestDeployment")
+    project = context.project(project_id)
+    raise refuse("TriggerLatestDeployment") if project.type == "vcs" else _without_repository(project)
 
 
 async def retrigger(
     context: Context, *, project_id: str, deployment_id: str, settings: str | None, branch: str | None
 ) -> NoReturn:
-    """Refuse: there is no git."""
+    """Refuse: what has deployments here was uploaded, and has no repository."""
     context.deployment(project_id, deployment_id)
-    _refuse_without_repository(context.project(project_id))
-    raise refuse("RetriggerDeployment")
+    raise _without_repository(context.project(project_id))
 
 
-def _refuse_without_repository(project: Project) -> None:
-    if project.type != "vcs":
-        raise Unprocessable.answer(f"A project of type {project.type} has no repository. Upload its files again.")
+def _without_repository(project: Project) -> Unprocessable:
+    return Unprocessable.answer(f"A project of type {project.type} has no repository. Upload its files again.")
 
 
 async def wake(context: Context, *, project_id: str, deployment_id: str) -> str:

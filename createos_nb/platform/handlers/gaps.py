@@ -7,7 +7,6 @@ from createos_nb.errors import Unprocessable
 GAPS = {
     "CreateDeployment": "it runs no container images; use an upload project",
     "TriggerLatestDeployment": "it has no git; upload the files",
-    "RetriggerDeployment": "it has no git; upload the files again",
     "InstallGithubApp": "it cannot reach GitHub; use an upload project",
     "TriggerSecurityScan": "it has no scanner",
     "RetriggerSecurityScan": "it has no scanner",
