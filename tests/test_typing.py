@@ -1,7 +1,8 @@
-"""What a type checker knows of the package, asked of mypy itself."""
+"""What a type checker knows of the package, asked of mypy and of pyright themselves."""
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -44,6 +45,29 @@ def test_every_wrong_call_is_refused_for_its_reason_and_no_other_line_is(found):
     marked = {number: line.partition("# E: ")[2] for number, line in enumerate(lines, 1) if "# E: " in line}
     assert len(marked) > 10
     assert found["wrong.py"] == marked
+
+
+@pytest.fixture(scope="module")
+def pyright(require):
+    """The errors of pyright in the two files: file name to the lines that have one."""
+    command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable]
+    files = [str(HERE / "typing" / name) for name in ("api.py", "wrong.py")]
+    result = subprocess.run([*command, *files], cwd=HERE.parent, capture_output=True, text=True, check=False)
+    try:
+        told = json.loads(result.stdout)["generalDiagnostics"]
+    except ValueError:
+        require("pyright", f"it does not run: {result.stderr.strip()[-200:]}")
+    found: dict[str, set[int]] = {"api.py": set(), "wrong.py": set()}
+    for diagnostic in told:
+        if diagnostic["severity"] == "error":
+            found[Path(diagnostic["file"]).name].add(diagnostic["range"]["start"]["line"] + 1)
+    return found
+
+
+def test_pyright_agrees_with_mypy_about_right_calls_and_wrong_ones(pyright):
+    lines = (HERE / "typing" / "wrong.py").read_text().splitlines()
+    assert pyright["api.py"] == set()
+    assert pyright["wrong.py"] == {number for number, line in enumerate(lines, 1) if "# E: " in line}
 
 
 def test_the_package_says_that_it_is_typed():

@@ -22,6 +22,12 @@ def misspelt(client: cos.Client) -> None:
         settings=UploadSettings(),
     )
     client.api_keys.list()[0].secret.reveal()  # E: attr-defined
+    client.apps.create(nmae="shop")  # E: call-arg
+    client.cronjobs.create("p", name="n", schedule="0 3 * * *", type="ftp", environment_id="e")  # E: arg-type
+    client.templates.buy()  # E: call-arg
+    client.github.list_branches("1")  # E: call-arg
+    client.security_scans.get("p").status.strip()  # E: call-arg
+    client.paced(lane="fast")  # E: arg-type
 
 
 async def not_awaited(client: cos.AsyncClient) -> None:
