@@ -30,6 +30,7 @@ Every message says what happened and what to do next. None of them ever holds an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -83,11 +84,39 @@ class OutcomeUnknown(CreateOSError):
     ----------
     operation
         The operation's name, such as ``"UploadDeploymentFiles"``.
+    request
+        What was sent; its text form shows no value.
     """
 
-    def __init__(self, message: str, *, operation: str = "") -> None:
+    def __init__(self, message: str, *, operation: str = "", request: Any = None) -> None:
         super().__init__(message)
         self.operation = operation
+        self.request = request
+        self._reconcile: Callable[[], Any] | None = None
+
+    def reconcile(self) -> Any:
+        """Read back whether it happened; nothing is changed. In the awaiting colour, await the result.
+
+        Returns
+        -------
+        createos_nb.api.reconciliation.Verdict
+            Its ``outcome`` is ``"applied"``, ``"not applied"`` or ``"unknown"``, its ``evidence`` a sentence.
+        """
+        if self._reconcile is None:
+            raise InvalidArgument("This error has lost its client. Look at the present state.")
+        return self._reconcile()
+
+    def bound_to(self, reconcile: Callable[[], Any]) -> None:
+        """Say how to read back; for drivers."""
+        self._reconcile = reconcile
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A client does not travel to another process.
+        return (_unbound, (str(self), self.operation))
+
+
+def _unbound(message: str, operation: str) -> OutcomeUnknown:
+    return OutcomeUnknown(message, operation=operation)
 
 
 class OperationFailed(CreateOSError):

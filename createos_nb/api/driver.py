@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 from createos_nb.api.budget import Budget, Pace, Retries
 from createos_nb.api.message import Exchange, Request, Reserve, Response, Step, Unanswered
-from createos_nb.errors import ConnectionFailed
+from createos_nb.errors import ConnectionFailed, OutcomeUnknown
 
 T = TypeVar("T")
 
@@ -39,6 +40,15 @@ class AsyncTransport(Protocol):
     async def aclose(self) -> None:
         """Close the connections."""
         ...
+
+
+def _remember(error: OutcomeUnknown, run: Callable[[Exchange[Any]], Any]) -> None:
+    """Let an error read back what it does not know, with the request that failed and through the same driver."""
+    request, failed_s = error.request, time.monotonic()
+    if request is not None:
+        from createos_nb.api.reconciliation import reconciled
+
+        error.bound_to(lambda: run(reconciled(request, failed_s)))
 
 
 class Driver:
@@ -77,6 +87,9 @@ class Driver:
                     step = exchange.send(answer)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return] # StopIteration carries the generator's value
+        except OutcomeUnknown as error:
+            _remember(error, self.run)
+            raise
         finally:
             exchange.close()
 
@@ -126,6 +139,9 @@ class AsyncDriver:
                     step = exchange.send(answer)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return] # StopIteration carries the generator's value
+        except OutcomeUnknown as error:
+            _remember(error, self.run)
+            raise
         finally:
             exchange.close()
 

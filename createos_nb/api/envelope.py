@@ -137,6 +137,11 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     return None
 
 
+def served_at(response: Response) -> datetime | None:
+    """Return when an answer was given, by the server's own clock; None when it does not say."""
+    return _date(response.headers.get("date"))
+
+
 @dataclass(frozen=True)
 class Announced:
     """What an answer says of the budget: its size, what is left of it, and how long its window may still be."""

@@ -64,8 +64,9 @@ def _unanswered(request: Request, error: Unanswered) -> CreateOSError:
         return TimedOut(f"{request} got no answer in {ATTEMPTS} attempts ({error}). Try again.")
     return OutcomeUnknown(
         f"{request} was sent, but no answer came back ({error}): it may have happened. "
-        "Look at the present state before trying again.",
+        "Look at the present state before trying again: error.reconcile() reads it back.",
         operation=request.operation,
+        request=request,
     )
 
 

@@ -1,0 +1,221 @@
+"""Reconciliation: after a change that got no answer, read back whether it happened. It never sends a change.
+
+What was made is known by its name; a deployment by its content, as far as it shows, and by the time at which
+it was made, on the server's clock. Where the readable state cannot tell, the verdict is that it cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from createos_nb.api.envelope import served_at
+from createos_nb.api.exchange import answered
+from createos_nb.api.message import Exchange, Request, Sleep
+from createos_nb.api.operation import OPERATIONS
+from createos_nb.errors import NotFound
+
+SETTLES_S = 5.0
+"""After so long what was sent, and is not to be seen, is taken for not having arrived."""
+
+LONGEST_REQUEST_S = 120.0
+"""How long before its failure a request may have been sent."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What reading back says of a change that got no answer.
+
+    Attributes
+    ----------
+    outcome
+        ``"applied"``, ``"not applied"``, or ``"unknown"`` when it cannot be told.
+    evidence
+        What was seen, in one sentence.
+    found
+        The id of what was made, when that can be said.
+    """
+
+    outcome: Literal["applied", "not applied", "unknown"]
+    evidence: str
+    found: str | None = None
+
+
+Readback = Callable[[Mapping[str, Any], "datetime | None"], Exchange[Verdict]]
+"""Reads back from the arguments and the first moment at which the change can have happened, server's time."""
+
+
+def reconciled(request: Request, failed_s: float) -> Exchange[Verdict]:
+    """Read back whether a request that got no answer was carried out.
+
+    Parameters
+    ----------
+    request
+        What was sent.
+    failed_s
+        When it was given up, on the driver's clock.
+    """
+    readback = READBACK.get(request.operation)
+    if readback is None:
+        return Verdict("unknown", UNREADABLE.get(request.operation, "Its state cannot be read. Look for yourself."))
+    now_s: float = yield Sleep(0)
+    now_s = yield Sleep(max(0.0, failed_s + SETTLES_S - now_s))
+    answer = yield from answered(OPERATIONS["GetCurrentUser"].request())
+    clock = served_at(answer)
+    first = None if clock is None else clock - timedelta(seconds=now_s - failed_s + LONGEST_REQUEST_S)
+    return (yield from readback(request.arguments, first))
+
+
+def _made(operation: str, ids: tuple[str, ...], sent: str, read: str) -> Readback:
+    """Return the readback of something that is known by its name among those of a list."""
+
+    def readback(arguments: Mapping[str, Any], first: datetime | None) -> Exchange[Verdict]:
+        rows = yield from OPERATIONS[operation].exchange(*(arguments[name] for name in ids))
+        name = arguments["body"][sent]
+        same = [row for row in rows if str(getattr(row, read)).lower() == str(name).lower()]
+        new = [row for row in same if first is not None and row.created_at >= first]
+        if len(new) == 1:
+            return Verdict("applied", f"{name} is there, made at {new[0].created_at:%H:%M:%S} UTC.", new[0].id)
+        if same:
+            return Verdict("unknown", f"{name} is there, but may be older or not the only one.")
+        if not rows.complete:
+            return Verdict("unknown", "The list could not be read whole.")
+        return Verdict("not applied", f"There is no {name}.")
+
+    return readback
+
+
+def _deployed(content: Callable[[Mapping[str, Any], Mapping[str, Any]], bool]) -> Readback:
+    """Return the readback of a new deployment, known by its content and the time it was made."""
+
+    def readback(arguments: Mapping[str, Any], first: datetime | None) -> Exchange[Verdict]:
+        if first is None:
+            return Verdict("unknown", "The platform does not tell its time, so new deployments cannot be told.")
+        rows = yield from OPERATIONS["ListDeployments"].exchange(arguments["project_id"], max_rows=20)
+        new = [row for row in rows if row.created_at >= first]
+        fitting = [row for row in new if content(arguments, row.source or {})]
+        if len(fitting) == 1:
+            made = fitting[0]
+            evidence = f"Deployment {made.version} has the same content, made at {made.created_at:%H:%M:%S} UTC."
+            return Verdict("applied", evidence, made.id)
+        if fitting:
+            return Verdict("unknown", f"{len(fitting)} deployments of this content are new: {_versions(fitting)}.")
+        seen = f" of this content; new are {_versions(new)}" if new else ""
+        return Verdict("not applied", f"There is no new deployment{seen}.")
+
+    return readback
+
+
+def _versions(rows: list[Any]) -> str:
+    return ", ".join(row.version for row in rows)
+
+
+def _gone(operation: str, ids: tuple[str, ...], thing: str, *, listed: bool) -> Readback:
+    """Return the readback of something that is to be gone, or on its way."""
+
+    def readback(arguments: Mapping[str, Any], _first: datetime | None) -> Exchange[Verdict]:
+        wanted = [arguments[name] for name in ids]
+        try:
+            if listed:
+                rows = yield from OPERATIONS[operation].exchange(*wanted[:-1])
+                found = next((row for row in rows if row.id == wanted[-1]), None)
+            else:
+                found = yield from OPERATIONS[operation].exchange(*wanted)
+        except NotFound:
+            found = None
+        if found is None:
+            return Verdict("applied", f"The {thing} is gone.")
+        state = getattr(found, "status", None) or ("revoked" if getattr(found, "revoked_at", None) else "there")
+        going = state in {"deleting", "deleted", "terminating", "sleeping", "revoked"}
+        return Verdict("applied" if going else "not applied", f"The {thing} is {state}.")
+
+    return readback
+
+
+def _has(operation: str, ids: tuple[str, ...], same: Callable[[Any, Mapping[str, Any]], bool]) -> Readback:
+    """Return the readback of values that something is to have now."""
+
+    def readback(arguments: Mapping[str, Any], _first: datetime | None) -> Exchange[Verdict]:
+        rows = yield from OPERATIONS[operation].exchange(*(arguments[name] for name in ids[:-1]))
+        found = next((row for row in rows if row.id == arguments[ids[-1]]), None)
+        if found is None:
+            return Verdict("not applied", "It is not there any more.")
+        if same(found, arguments["body"]):
+            return Verdict("applied", "It has what was sent.")
+        return Verdict("not applied", "It has not what was sent. Sending it again does no harm.")
+
+    return readback
+
+
+def _counts(kind: str, arguments: Mapping[str, Any], source: Mapping[str, Any]) -> bool:
+    """Whether nothing that a deployment says of its source speaks against an upload."""
+    files = arguments.get("body", {}).get("files")
+    return kind not in source or files is None or source[kind] == len(files)
+
+
+_ENVIRONMENT = ("project_id", "environment_id")
+
+READBACK: dict[str, Readback] = {
+    "CreateProject": _made("ListProjects", (), "uniqueName", "unique_name"),
+    "CreateProjectEnvironment": _made("ListProjectEnvironments", ("project_id",), "uniqueName", "unique_name"),
+    "CreateDomain": _made("ListDomains", ("project_id",), "name", "name"),
+    "CreateAPIKey": _made("ListAPIKeys", (), "name", "name"),
+    "CreateApp": _made("ListApps", (), "name", "name"),
+    "CreateCronjob": _made("ListCronjobs", ("project_id",), "name", "name"),
+    "CreateDeployment": _deployed(lambda sent, source: source.get("image") == sent["body"]["image"]),
+    "UploadDeploymentFiles": _deployed(lambda sent, source: _counts("files", sent, source)),
+    "UploadDeploymentBase64Files": _deployed(lambda sent, source: _counts("files", sent, source)),
+    "UploadDeploymentZip": _deployed(lambda _sent, source: "files" not in source),
+    "TriggerLatestDeployment": _deployed(
+        lambda sent, source: sent.get("branch") in {None, source.get("branch")} and "image" not in source
+    ),
+    "RetriggerDeployment": _deployed(
+        lambda sent, source: sent.get("branch") in {None, source.get("branch")} and "image" not in source
+    ),
+    "DeleteProject": _gone("GetProject", ("project_id",), "project", listed=False),
+    "DeleteProjectEnvironment": _gone("ListProjectEnvironments", _ENVIRONMENT, "environment", listed=True),
+    "DeleteDeployment": _gone("GetDeployment", ("project_id", "deployment_id"), "deployment", listed=False),
+    "DeleteDomain": _gone("ListDomains", ("project_id", "domain_id"), "domain", listed=True),
+    "DeleteApp": _gone("ListApps", ("app_id",), "app", listed=True),
+    "DeleteCronjob": _gone("GetCronjob", ("project_id", "cronjob_id"), "cron job", listed=False),
+    "DeleteProjectTemplate": _gone("GetProjectTemplate", ("template_id",), "template", listed=False),
+    "RevokeAPIKey": _gone("ListAPIKeys", ("api_key_id",), "key", listed=True),
+    "AssignDeploymentToProjectEnvironment": _has(
+        "ListProjectEnvironments",
+        _ENVIRONMENT,
+        lambda found, body: found.project_deployment_id == body["deploymentId"],
+    ),
+    "UpdateProjectEnvironmentResources": _has(
+        "ListProjectEnvironments",
+        _ENVIRONMENT,
+        lambda found, body: found.resources is not None and found.resources.wire().items() >= body.items(),
+    ),
+    "UpdateProjectEnvironmentEnvironmentVariables": _has(
+        "ListProjectEnvironments",
+        _ENVIRONMENT,
+        lambda found, body: (
+            {name: secret.reveal() for name, secret in found.settings.run_envs.items()} == body["runEnvs"]
+        ),
+    ),
+}
+"""How each operation's outcome is read back."""
+
+_REPEAT = "Sending it again does no harm."
+UNREADABLE = {
+    "GetProjectTransferUri": "Tokens are not listed. Make another one; the first expires by itself.",
+    "TransferProject": "Look whether the project is among yours now; the token is good once.",
+    "InstallGithubApp": "Look at the connected accounts.",
+    "TriggerSecurityScan": "Look at the deployment's scan.",
+    "RetriggerSecurityScan": "Look at the deployment's scan.",
+    "CreateProjectTemplate": "Look at your templates.",
+    "BuyProjectTemplate": "Look at your purchases before you buy again: it costs money.",
+    "DeployProjectTemplateViaGithub": "Look at your projects and at GitHub.",
+    **{
+        name: _REPEAT
+        for name, declared in OPERATIONS.items()
+        if declared.safety == "idempotent" and name not in READBACK
+    },
+}
+"""Of operations whose outcome cannot be read back: what to do instead."""

@@ -1,0 +1,170 @@
+"""What is said of a change that got no answer, against the real platform, with the answer really lost."""
+
+from __future__ import annotations
+
+import pickle
+import secrets
+
+import pytest
+
+from createos_nb.api.client import AsyncClient, Client
+from createos_nb.api.deployments import SourceFile
+from createos_nb.api.environments import EnvironmentSettings, Resources
+from createos_nb.api.message import Unanswered
+from createos_nb.api.operation import OPERATIONS
+from createos_nb.api.projects import UploadSettings
+from createos_nb.api.reconciliation import READBACK, UNREADABLE
+from createos_nb.errors import InvalidArgument, OutcomeUnknown
+
+
+class Losing:
+    """Stands between a driver and its transport: one request gets lost before it arrives, or its answer after."""
+
+    name = "rest"
+
+    def __init__(self, transport):
+        self._transport = transport
+        self.lose = {}
+        self.arrived = []
+
+    def send(self, request):
+        when = self.lose.get(request.operation)
+        if when == "before":
+            raise Unanswered("ReadTimeout")
+        response = self._transport.send(request)
+        self.arrived.append(request.operation)
+        if when == "after":
+            raise Unanswered("ReadTimeout")
+        return response
+
+    def close(self):
+        self._transport.close()
+
+
+@pytest.fixture
+def losing(platform, monkeypatch):
+    """A client whose line fails, and the line."""
+    monkeypatch.setattr("createos_nb.api.reconciliation.SETTLES_S", 0.0)
+    with Client(platform.api_url, api_key=platform.api_key()) as client:
+        line = client._driver.transport = Losing(client._driver.transport)
+        yield client, line
+
+
+def test_every_change_is_read_back_or_says_why_it_cannot_be():
+    changes = {name for name, declared in OPERATIONS.items() if declared.safety != "read"}
+    assert set(READBACK) | set(UNREADABLE) == changes
+    assert set(READBACK) & set(UNREADABLE) == set()
+    assert all(sentence.endswith(".") or "money" in sentence for sentence in UNREADABLE.values())
+
+
+def another(client):
+    """A project that is there to be deleted."""
+    name = f"gone-{secrets.token_hex(4)}"
+    return client.projects.create(
+        unique_name=name, display_name="Gone", type="upload", settings=UploadSettings()
+    ).id
+
+
+def changes(client, shop):
+    """Changes of every kind that a line can lose, by the operation."""
+    name = secrets.token_hex(4)
+    environment = shop.environment_ids["staging"]
+    return {
+        "CreateProject": lambda: client.projects.create(
+            unique_name=f"lost-{name}", display_name="Lost", type="upload", settings=UploadSettings()
+        ),
+        "CreateProjectEnvironment": lambda: client.environments.create(
+            shop.project_id,
+            unique_name=f"lost-{name}",
+            display_name="Lost",
+            description="It got lost",
+            resources=Resources(cpu=200, memory=500, replicas=1),
+            settings=EnvironmentSettings(),
+        ),
+        "CreateDomain": lambda: client.domains.create(shop.project_id, name=f"{name}.localhost"),
+        "CreateApp": lambda: client.apps.create(name=f"lost-{name}"),
+        "UploadDeploymentFiles": lambda: client.deployments.upload_files(
+            shop.project_id, files=[SourceFile(path=path, content=text) for path, text in shop.files().items()]
+        ),
+        "UpdateProjectEnvironmentEnvironmentVariables": lambda: client.environments.update_variables(
+            shop.project_id, environment, run_envs={"NAME": name}
+        ),
+        "UpdateProjectEnvironmentResources": lambda: client.environments.update_resources(
+            shop.project_id, environment, cpu=300, memory=600, replicas=1
+        ),
+        "DeleteProjectEnvironment": lambda: client.environments.delete(shop.project_id, environment),
+        "DeleteProject": lambda: client.projects.delete(another(client)),
+    }
+
+
+NAMES = list(changes(None, type("Shop", (), {"environment_ids": {"staging": ""}})()))
+
+
+@pytest.mark.parametrize("operation", NAMES)
+@pytest.mark.parametrize(("lost", "outcome"), [("before", "not applied"), ("after", "applied")])
+def test_a_lost_change_is_told_from_a_lost_answer(losing, shop, operation, lost, outcome, monkeypatch):
+    client, line = losing
+    monkeypatch.setattr("createos_nb.api.driver.time.sleep", lambda _seconds: None)
+    line.lose = {operation: lost}
+    with pytest.raises(OutcomeUnknown, match=r"error\.reconcile\(\)") as raised:
+        changes(client, shop)[operation]()
+    sent = list(line.arrived)
+    line.lose = {}
+    verdict = raised.value.reconcile()
+    assert verdict.outcome == outcome, verdict
+    assert verdict.evidence.endswith(".")
+    read_back = line.arrived[len(sent) :]
+    assert {OPERATIONS[name].safety for name in read_back} == {"read"}
+    if (lost, operation) == ("after", "UploadDeploymentFiles"):
+        assert verdict.found == client.deployments.list(shop.project_id)[0].id
+    if (lost, operation) == ("after", "CreateProject"):
+        client.projects.delete(verdict.found)
+
+
+def test_two_uploads_of_the_same_size_cannot_be_told_apart(losing, shop):
+    client, line = losing
+    files = [SourceFile(path=path, content=text) for path, text in shop.files().items()]
+    client.deployments.upload_files(shop.project_id, files=files)
+    line.lose = {"UploadDeploymentFiles": "after"}
+    with pytest.raises(OutcomeUnknown) as raised:
+        client.deployments.upload_files(shop.project_id, files=files)
+    line.lose = {}
+    verdict = raised.value.reconcile()
+    assert (verdict.outcome, verdict.found) == ("unknown", None)
+    assert "2 deployments of this content are new" in verdict.evidence
+
+
+def test_what_cannot_be_read_back_says_what_to_do(losing, shop):
+    client, line = losing
+    line.lose = {"GetProjectTransferUri": "after"}
+    with pytest.raises(OutcomeUnknown) as raised:
+        client.projects.transfer_uri(shop.project_id)
+    verdict = raised.value.reconcile()
+    assert verdict.outcome == "unknown"
+    assert "Make another one" in verdict.evidence
+
+
+@pytest.mark.anyio
+async def test_the_awaiting_colour_awaits_it(platform, client, monkeypatch):
+    monkeypatch.setattr("createos_nb.api.reconciliation.SETTLES_S", 0.0)
+    project_id = another(client)
+    async with AsyncClient(platform.api_url, api_key=platform.api_key()) as client:
+        send = client._driver.transport.send
+
+        async def losing(request):
+            await send(request)
+            raise Unanswered("ReadTimeout")
+
+        client._driver.transport.send = losing
+        with pytest.raises(OutcomeUnknown) as raised:
+            await client.projects.delete(project_id)
+        client._driver.transport.send = send
+        verdict = await raised.value.reconcile()
+        assert verdict.outcome == "applied"
+
+
+def test_an_error_that_went_to_another_process_says_that_it_lost_its_client():
+    error = pickle.loads(pickle.dumps(OutcomeUnknown("It may have happened.", operation="CreateApp")))
+    assert (str(error), error.operation) == ("It may have happened.", "CreateApp")
+    with pytest.raises(InvalidArgument, match="has lost its client"):
+        error.reconcile()
