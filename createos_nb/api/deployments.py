@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
@@ -11,30 +12,16 @@ from createos_nb.api.listing import Listing
 from createos_nb.api.message import Exchange
 from createos_nb.api.model import Model, Timestamp, known
 from createos_nb.api.operation import operation
+from createos_nb.api.outcomes import STATUSES as STATUSES
+from createos_nb.api.outcomes import UNFINISHED as UNFINISHED
+from createos_nb.api.outcomes import deployed
 from createos_nb.api.parameter import Multipart, Query
 from createos_nb.api.procedure import Procedure
 from createos_nb.api.projects import Created, VcsSettings
 from createos_nb.api.resource import AsyncResource, Resource
 from createos_nb.api.secret import Secret
+from createos_nb.api.upload import Upload, uploading
 from createos_nb.api.waiting import until
-from createos_nb.errors import WaitFailed
-
-STATUSES = (
-    "queue",
-    "building",
-    "deploying",
-    "deployed",
-    "sleeping",
-    "crashing",
-    "build_error",
-    "error",
-    "cancelled",
-    "terminating",
-)
-"""The documented states, in the order of a deployment's life; `queued` and `failed` are older spellings."""
-
-UNFINISHED = frozenset({"queue", "queued", "building", "deploying"})
-"""States that lead to another one by themselves."""
 
 DeploymentStatus = Annotated[str, known(*STATUSES)]
 
@@ -324,24 +311,33 @@ class _Operations:
         raise NotImplementedError
 
 
-_NEXT = {
-    "build_error": "Read deployments.build_logs(…) for the reason.",
-    "crashing": "Read deployments.logs(…): its process does not stay up.",
-    "sleeping": "It is built; wake it with deployments.wakeup(…).",
-    "cancelled": "Deploy again if that was not meant.",
-}
-
-
-def _deployed(deployment: Deployment) -> bool:
-    """Whether it is deployed; any other end is raised, any other state waited out."""
-    outcome = {"failed": "error"}.get(deployment.status, deployment.status)
-    if outcome == "deployed" or outcome in UNFINISHED or outcome not in STATUSES:
-        return outcome == "deployed"
-    advice = _NEXT.get(outcome, "Read deployments.build_logs(…) and deployments.logs(…).")
-    raise WaitFailed(f"Deployment {deployment.id} ended as {outcome}. {advice}", outcome=outcome, last=deployment)
-
-
 class _Procedures(_Operations):
+    @Procedure
+    def upload(self, project_id: str, directory: str | os.PathLike[str]) -> Exchange[Upload]:
+        """Upload a directory as a new deployment of an upload project, and build it.
+
+        Sent as text files where they are few and text, as base64 where some are not, else as a zip archive.
+
+        Parameters
+        ----------
+        directory
+            What to upload. Version control, caches, links and files that may hold secrets are left out, and
+            what ``.gitignore`` says, unless ``.createosignore`` takes it back.
+
+        Returns
+        -------
+        Upload
+            The new deployment's id, what was sent, and what was left out and why.
+
+        Raises
+        ------
+        InvalidArgument
+            There is nothing to upload, something cannot be read, or it is more than 50 MB; nothing was sent.
+        OutcomeUnknown
+            No answer came: it is never sent twice by itself.
+        """
+        return (yield from uploading(project_id, directory))
+
     @Procedure
     def wait(
         self,
@@ -377,7 +373,7 @@ class _Procedures(_Operations):
         """
         deployment: Deployment = yield from until(
             lambda: Deployments.get.exchange(project_id, deployment_id),
-            _deployed,
+            deployed,
             timeout_s=timeout_s,
             what=f"The end of deployment {deployment_id}",
             on_change=on_change,

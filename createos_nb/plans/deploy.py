@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import ClassVar, cast
 
 from createos_nb.api.client import Client
+from createos_nb.api.contents import MAX_ZIP_BYTES, Contents, contents
 from createos_nb.api.deployments import Deployment, SourceFile
 from createos_nb.api.projects import Created
 from createos_nb.errors import InvalidArgument, WaitFailed
 from createos_nb.markup import one_line
-from createos_nb.plans.directory import MAX_ZIP_BYTES, Contents, contents
 from createos_nb.plans.facts import newest_version
 from createos_nb.plans.plan import Call, Plan
 from createos_nb.plans.run import Run

@@ -358,7 +358,8 @@ def test_a_connection_lost_at_the_assignment_takes_the_pin_off_again(incident):
     assert (now.project_deployment_id, now.is_auto_promote_enabled) == (plan.live_deployment.id, True)
 
 
-def test_a_read_that_fails_while_it_comes_live_ends_unclear_and_puts_nothing_back(incident):
+def test_a_read_that_fails_while_it_comes_live_ends_unclear_and_puts_nothing_back(incident, monkeypatch):
+    monkeypatch.setattr("createos_nb.api.waiting.OUTAGE_S", 0.2)
     shop, wire = incident
     plan = rollback(shop.client, **shop.production)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import os
+import random
+import shutil
+import subprocess
 import zipfile
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from createos_nb.api.contents import MAX_FILES, Contents, contents
 from createos_nb.errors import InvalidArgument
-from createos_nb.plans.directory import MAX_FILES, Contents, contents
 
 
 @pytest.fixture
@@ -122,7 +125,7 @@ def test_a_file_that_cannot_be_read_stops_the_upload(app):
 
 
 def test_too_large_a_directory_is_refused_before_all_of_it_is_in_memory(app, monkeypatch):
-    monkeypatch.setattr("createos_nb.plans.directory.MAX_ZIP_BYTES", 1000)
+    monkeypatch.setattr("createos_nb.api.contents.MAX_ZIP_BYTES", 1000)
     for number in range(10):
         (app / f"{number}.bin").write_bytes(b"x" * 1000)
     with pytest.raises(InvalidArgument, match="Upload less"):
@@ -132,3 +135,83 @@ def test_too_large_a_directory_is_refused_before_all_of_it_is_in_memory(app, mon
 def test_the_home_of_a_tilde_is_found(app, monkeypatch):
     monkeypatch.setenv("HOME", str(app))
     assert "main.py" in contents("~").files
+
+
+# --- .gitignore and .createosignore ---------------------------------------------------------------------
+
+
+def git_says(root, paths):
+    """Which of these paths git itself ignores."""
+    run = subprocess.run(
+        ["git", "check-ignore", "--no-index", "--stdin"],
+        input="\n".join(paths),
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return set(run.stdout.splitlines())
+
+
+RULES = ["*.log", "!keep.log", "build/", "/top.txt", "docs/*.md", "**/cache", "a?c", "[0-9].txt", "!docs/in.md"]
+NAMES = ["x.log", "keep.log", "top.txt", "abc", "1.txt", "in.md", "out.md", "main.py", "cache"]
+FOLDERS = ["", "build/", "docs/", "deep/docs/", "deep/build/"]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_git_ignores_is_left_out_and_nothing_else_is(tmp_path, require, seed):
+    if shutil.which("git") is None:
+        require("git", "git is not on PATH")
+    dice = random.Random(seed)
+    for folder in FOLDERS:
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        for name in dice.sample(NAMES, 6):
+            (tmp_path / folder / name).write_text("x")
+    for folder in ("", "docs/", "deep/"):
+        if dice.random() < 0.7:
+            rules = dice.sample(RULES, dice.randint(1, 5))
+            (tmp_path / folder / ".gitignore").write_text("\n".join(rules))
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    every = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()]
+    every = [path for path in every if not path.startswith(".git/")]
+    try:
+        sent = set(contents(tmp_path).files)
+    except InvalidArgument:
+        sent = set()
+    assert sent == set(every) - git_says(tmp_path, every)
+
+
+def test_ours_takes_back_and_leaves_out_beside_gits(app):
+    (app / ".gitignore").write_text("*.csv\nsite/\n")
+    (app / ".createosignore").write_text("!prices.csv\nnotes.md\n")
+    (app / "site").mkdir()
+    for name in ("prices.csv", "other.csv", "notes.md", "site/index.html"):
+        (app / name).write_text("x")
+    found = contents(app)
+    assert {"prices.csv", "main.py"} <= set(found.files)
+    assert found.left_out == {"other.csv": ".gitignore", "site/": ".gitignore", "notes.md": ".createosignore"}
+
+
+# --- the upload itself ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("more", "way"),
+    [
+        ({}, "files"),
+        ({"logo.png": bytes(range(256))}, "base64"),
+        ({f"data/{number}.txt": b"x" for number in range(100)}, "zip"),
+    ],
+    ids=["text", "some bytes", "many"],
+)
+def test_a_directory_is_sent_in_the_way_that_fits_and_runs(client, shop, tmp_path, more, way):
+    files = {**{path: text.encode() for path, text in shop.files().items()}, **more, ".env": b"TOKEN=s3cret"}
+    for path, content in files.items():
+        (tmp_path / "app" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "app" / path).write_bytes(content)
+    upload = client.deployments.upload(shop.project_id, tmp_path / "app")
+    assert upload.way == way
+    assert set(upload.sent) == set(files) - {".env"}
+    assert upload.left_out == {".env": "may hold secrets: use the environment's variables"}
+    assert ".env: may hold secrets" in str(upload)
+    assert client.deployments.wait(shop.project_id, upload.id, timeout_s=60).status == "deployed"

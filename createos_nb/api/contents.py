@@ -1,7 +1,8 @@
-"""Directory: what of a directory is uploaded, and what is left out and why."""
+"""Contents: what of a directory is uploaded, and what is left out and why."""
 
 from __future__ import annotations
 
+import base64
 import fnmatch
 import hashlib
 import io
@@ -10,8 +11,12 @@ import stat
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from createos_nb.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 MAX_FILES = 100
 """Files that one upload of text files takes; more go as a zip archive."""
@@ -92,6 +97,12 @@ class Contents:
         except UnicodeDecodeError:
             return None
 
+    def encoded(self) -> dict[str, str] | None:
+        """Return path to base64 when it fits an upload of such files, else None."""
+        if len(self.files) > MAX_FILES or self.size > MAX_TEXT_BYTES:
+            return None
+        return {path: base64.b64encode(content).decode() for path, content in self.files.items()}
+
     def zipped(self) -> bytes:
         """Return the files as a zip archive, equal for equal files."""
         buffer = io.BytesIO()
@@ -104,8 +115,9 @@ class Contents:
 def contents(directory: str | os.PathLike[str]) -> Contents:
     """Read a directory as it would be uploaded.
 
-    Version control, virtual environments, caches, links and files that hold secrets are left out; each is
-    named in ``left_out``.
+    Version control, virtual environments, caches, links and files that hold secrets are left out, and what
+    ``.gitignore`` says in any of its directories, unless ``.createosignore`` takes it back; each is named in
+    ``left_out``.
 
     Raises
     ------
@@ -119,30 +131,78 @@ def contents(directory: str | os.PathLike[str]) -> Contents:
     files: dict[str, bytes] = {}
     left_out: dict[str, str] = {}
     size = 0
+    ignored = _Ignored(root)
     for folder, names, filenames in os.walk(root, onerror=_unreadable):
+        ignored.enter(folder)
         for name in sorted(names):
+            inner = _relative(root, folder, name) + "/"
             if name in SKIPPED_DIRECTORIES:
-                left_out[_relative(root, folder, name) + "/"] = SKIPPED_DIRECTORIES[name]
+                left_out[inner] = SKIPPED_DIRECTORIES[name]
             elif Path(folder, name).is_symlink():
-                left_out[_relative(root, folder, name) + "/"] = "a link"
+                left_out[inner] = "a link"
+            elif reason := ignored.reason(inner):
+                left_out[inner] = reason
         names[:] = sorted(name for name in names if _relative(root, folder, name) + "/" not in left_out)
         for name in sorted(filenames):
             path, relative = Path(folder, name), _relative(root, folder, name)
             if not relative.isprintable() or any("\ud800" <= character <= "\udfff" for character in relative):
                 raise InvalidArgument(f"The name of {relative!r} is not text. Rename it; nothing was uploaded.")
-            if reason := _reason(path):
+            if reason := _reason(path) or ignored.reason(relative):
                 left_out[relative] = reason
                 continue
-            try:
-                files[relative] = path.read_bytes()
-            except OSError as error:
-                raise InvalidArgument(f"Cannot read {path}: {error.strerror}. Nothing was uploaded.") from None
+            files[relative] = _read(path)
             size += len(files[relative])
             if size > 4 * MAX_ZIP_BYTES:
                 raise InvalidArgument(f"{root} holds more than {4 * MAX_ZIP_BYTES >> 20} MB. Upload less.")
     if not files:
         raise InvalidArgument(f"{root} has no file to upload ({len(left_out)} left out).")
     return Contents(root, files, left_out)
+
+
+def _read(path: Path) -> bytes:
+    """Return what is in a file, unless that changes while it is read."""
+    for _ in range(2):
+        try:
+            before = path.stat()
+            content = path.read_bytes()
+            after = path.stat()
+        except OSError as error:
+            raise InvalidArgument(f"Cannot read {path}: {error.strerror}. Nothing was uploaded.") from None
+        if (before.st_mtime_ns, before.st_size, before.st_ino) == (after.st_mtime_ns, len(content), after.st_ino):
+            return content
+    raise InvalidArgument(f"{path} changes while it is read. Wait until it is written; nothing was uploaded.")
+
+
+class _Ignored:
+    """What the directories' ``.gitignore`` and ``.createosignore`` leave out, with git's rules."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._rules: list[tuple[str, str, GitIgnoreSpec]] = []
+
+    def enter(self, folder: str) -> None:
+        """Read the files of one more directory; those of inner directories win over those of outer ones."""
+        from pathspec import GitIgnoreSpec
+
+        below = Path(folder).relative_to(self._root).as_posix()
+        prefix = "" if below == "." else below + "/"
+        for name in (".gitignore", ".createosignore"):
+            file = Path(folder, name)
+            if file.is_file() and not file.is_symlink():
+                lines = _read(file).decode(errors="replace").splitlines()
+                self._rules.append((prefix, name, GitIgnoreSpec.from_lines(lines)))
+
+    def reason(self, relative: str) -> str:
+        """Return which file leaves a path out, empty when none does; a directory's path ends with a slash."""
+        found = ""
+        # Ours win over git's, and in each kind the innermost has the last word.
+        for prefix, name, rules in sorted(
+            self._rules, key=lambda rule: (rule[1] == ".createosignore", len(rule[0]))
+        ):
+            if relative.startswith(prefix):
+                include = rules.check_file(relative.removeprefix(prefix)).include
+                found = found if include is None else f"{prefix}{name}" if include else ""
+        return found
 
 
 def _unreadable(error: OSError) -> None:
