@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Generic, TypeVar, overload
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, BaseModel, Field
 
 from createos_nb.api.model import Model
+from createos_nb.api.secret import Secret
+from createos_nb.markup import escape, one_line
 
 Row = TypeVar("Row")
+
+SHOWN = 10
+"""Rows that a listing shows of itself."""
+
+COLUMNS = 8
 
 
 class Listing(Sequence[Row], Generic[Row]):
@@ -36,6 +44,13 @@ class Listing(Sequence[Row], Generic[Row]):
     def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
         return self._rows[index]
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Listing):
+            return NotImplemented
+        return (self._rows, self.complete, self.total) == (other._rows, other.complete, other.total)
+
+    __hash__ = None  # type: ignore[assignment] # its rows may hold what has none
+
     def __len__(self) -> int:
         return len(self._rows)
 
@@ -43,9 +58,39 @@ class Listing(Sequence[Row], Generic[Row]):
         return iter(self._rows)
 
     def __repr__(self) -> str:
+        names, cells = self._table()
+        widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (names, *cells)] if names else []
+        return "\n".join([self._caption(), *lines])
+
+    def _repr_html_(self) -> str:
+        names, cells = self._table()
+        head = "".join(f"<th>{escape(name)}</th>" for name in names)
+        body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in cells)
+        caption = f"<caption>{escape(self._caption())}</caption>"
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _caption(self) -> str:
+        shown = f", the first {SHOWN} shown" if len(self) > SHOWN else ""
         partial = "" if self.complete else f" of {self.total}, incomplete"
-        lines = [f"Listing of {len(self)}{partial}", *(f"  {row!r}" for row in self._rows[:10])]
-        return "\n".join(lines if len(self) <= 10 else [*lines, f"  … {len(self) - 10} more"])
+        return f"Listing of {len(self)}{partial}{shown}"
+
+    def _table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """Return the first rows' fields that fit a cell, as one line each; what is secret is masked already."""
+        rows = [dict(row) if isinstance(row, BaseModel) else {"value": row} for row in self._rows[:SHOWN]]
+        names = dict.fromkeys(name for row in rows for name, value in row.items() if _fits(value))
+        shown = tuple(name for name in names if any(row.get(name) is not None for row in rows))[:COLUMNS]
+        return shown, [tuple(_cell(row.get(name)) for name in shown) for row in rows]
+
+
+def _fits(value: object) -> bool:
+    return value is None or isinstance(value, str | int | float | datetime | Secret)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:%Y-%m-%d %H:%M:%S}Z" if isinstance(value, datetime) else one_line(str(value), limit=40)
 
 
 class Page(Model):
