@@ -1,0 +1,138 @@
+"""What the client costs a call, beside the libraries below it, against a server of its own that answers at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import aiohttp
+import httpx
+import pytest
+
+from createos_nb.api.client import AsyncClient, Client
+
+CALLS = 400
+PROJECT = {
+    "id": "p",
+    "uniqueName": "shop",
+    "displayName": "Shop",
+    "type": "upload",
+    "status": "active",
+    "settings": {"runtime": "python:3.12", "port": 8000, "runEnvs": {f"NAME_{n}": "x" * 20 for n in range(40)}},
+    "createdAt": "2026-11-24T12:00:00Z",
+}
+SERVER = f"""
+import time, uvicorn
+
+BODY = {json.dumps({"status": "success", "data": PROJECT}).encode()!r}
+
+async def app(scope, receive, send):
+    reset = str(int(time.time()) + 30).encode()
+    headers = [(b"content-type", b"application/json"), (b"x-ratelimit-limit", b"6000000")]
+    headers += [(b"x-ratelimit-remaining", b"5999999"), (b"x-ratelimit-reset", reset)]
+    await send({{"type": "http.response.start", "status": 200, "headers": headers}})
+    await send({{"type": "http.response.body", "body": BODY}})
+
+config = uvicorn.Config(app, port=0, log_level="critical", lifespan="off", http="httptools")
+server = uvicorn.Server(config)
+original = server.startup
+
+async def startup(sockets=None):
+    await original(sockets)
+    print(server.servers[0].sockets[0].getsockname()[1], flush=True)
+
+server.startup = startup
+server.run()
+"""
+
+
+@pytest.fixture(scope="module")
+def url():
+    server = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True)
+    yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+    server.terminate()
+    server.wait()
+    server.stdout.close()
+
+
+def cpu_s():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def in_threads(call, width):
+    if width == 1:
+        for _ in range(CALLS):
+            call()
+        return
+    with ThreadPoolExecutor(width) as pool:
+        list(pool.map(lambda _: call(), range(CALLS)))
+
+
+async def in_flight(call, width):
+    async def worker():
+        while left:
+            left.pop()
+            await call()
+
+    left = list(range(CALLS))
+    await asyncio.gather(*(worker() for _ in range(width)))
+
+
+def bare_httpx(url, width):
+    with httpx.Client(base_url=url, limits=httpx.Limits(max_connections=32), trust_env=False) as http:
+        in_threads(lambda: http.get("/v1/projects/p").json(), width)
+
+
+def blocking(url, width):
+    with Client(url, api_key="skp_local_x") as client:
+        in_threads(lambda: client.projects.get("p"), width)
+
+
+def bare_aiohttp(url, width):
+    async def run():
+        async with aiohttp.ClientSession(url) as session:
+
+            async def call():
+                async with session.get("/v1/projects/p") as answer:
+                    await answer.json()
+
+            await in_flight(call, width)
+
+    asyncio.run(run())
+
+
+def awaiting(url, width):
+    async def run():
+        async with AsyncClient(url, api_key="skp_local_x") as client:
+            await in_flight(lambda: client.projects.get("p"), width)
+
+    asyncio.run(run())
+
+
+WAYS = {
+    "httpx.Client": bare_httpx,
+    "createos_nb.Client": blocking,
+    "aiohttp": bare_aiohttp,
+    "createos_nb.AsyncClient": awaiting,
+}
+
+
+def test_calls_beside_those_of_the_libraries(url, capsys):
+    table = []
+    for width in (1, 20, 100):
+        for name, way in WAYS.items():
+            if width == 100 and name in {"httpx.Client", "createos_nb.Client"}:
+                continue
+            began, cpu = time.perf_counter(), cpu_s()
+            way(url, width)
+            table.append((name, width, CALLS / (time.perf_counter() - began), (cpu_s() - cpu) / CALLS * 1e6))
+    with capsys.disabled():
+        print(f"\n\n{'client':26}{'in flight':>10}{'calls/s':>10}{'CPU us a call':>15}")
+        for name, width, rate, cost in table:
+            print(f"{name:26}{width:10}{rate:10.0f}{cost:15.0f}")
