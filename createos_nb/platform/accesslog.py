@@ -97,6 +97,19 @@ class AccessRecord(NamedTuple):
     bytes_sent: int
 
 
+def _opened(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open the file; a new one is made aside, since one that was cut off while it was made never opens again."""
+    if not path.exists() or not path.stat().st_size:
+        aside = path.with_suffix(".new")
+        for left in (aside, path.with_suffix(".new.wal")):
+            left.unlink(missing_ok=True)
+        duckdb.connect(str(aside)).close()
+        aside.replace(path)
+    database = duckdb.connect(str(path), config={"threads": 2})
+    database.execute(_TABLE)
+    return database
+
+
 class AccessLog:
     """The access records of one platform, in a file; every method may be called from any thread.
 
@@ -118,8 +131,7 @@ class AccessLog:
         self._many = threading.Event()
         self._closing = False
         try:
-            self._database = duckdb.connect(str(path), config={"threads": 2})
-            self._database.execute(_TABLE)
+            self._database = _opened(path)
         except duckdb.Error as error:
             raise PlatformError(
                 f"The access log {path} cannot be opened: {str(error).splitlines()[0]} "

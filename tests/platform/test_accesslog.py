@@ -223,6 +223,17 @@ os.kill(os.getpid(), signal.SIGKILL)
     log.close()
 
 
+def test_a_platform_killed_while_it_made_the_file_starts_again(tmp_path):
+    path = tmp_path / "access.duckdb"
+    path.touch()  # as DuckDB leaves it when it is killed between making the file and writing to it
+    path.with_suffix(".new").write_bytes(b"half of a header")
+    log = AccessLog(path)
+    log.record(**a_record())
+    assert log.analytics("env", NOON, NOON + 60).overall_requests.total == 1
+    log.close()
+    assert [path.name for path in tmp_path.glob("access*")] == ["access.duckdb"]
+
+
 def test_a_made_up_history_counts_and_is_marked(log, tmp_path):
     log.extend(AccessRecord(**a_record(at=NOON + number / 1000)) for number in range(1_000))
     log.record(**a_record())
