@@ -53,7 +53,6 @@ ONLY_IN = {
     "httpx": {"api", "traffic"},
     "httpx2": {"api"},
     "mcp": {"api", "platform"},
-    "pathspec": {"api"},
     "click": {"cli", "demo"},
 }
 """Where a library may be imported at all."""

@@ -17,7 +17,7 @@ from createos_nb.extras import EXTRAS, explained, require
 PACKAGE = Path(createos_nb.__file__).parent
 CORE = {
     *("httpx", "httpx2", "pydantic", "pydantic_core", "mcp", "mcp_types", "anyio", "click", "filelock"),
-    *("markupsafe", "pathspec", "platformdirs", "tqdm"),
+    *("markupsafe", "platformdirs", "tqdm"),
 }
 """What every install brings: the dependencies, and pydantic_core and anyio under them."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from createos_nb.api.contents import Contents, Uploadable
 from createos_nb.api.listing import Listing
 from createos_nb.api.message import Exchange
 from createos_nb.api.model import Model, Timestamp, known
@@ -313,16 +313,21 @@ class _Operations:
 
 class _Procedures(_Operations):
     @Procedure
-    def upload(self, project_id: str, directory: str | os.PathLike[str]) -> Exchange[Upload]:
-        """Upload a directory as a new deployment of an upload project, and build it.
+    def upload(
+        self, project_id: str, directory_or_files: Uploadable | Contents, *, progress: bool = True
+    ) -> Exchange[Upload]:
+        """Upload files as a new deployment of an upload project, and build it.
 
         Sent as text files where they are few and text, as base64 where some are not, else as a zip archive.
 
         Parameters
         ----------
-        directory
-            What to upload. Version control, caches, links and files that may hold secrets are left out, and
-            what ``.gitignore`` says, unless ``.createosignore`` takes it back.
+        directory_or_files
+            A directory; or files below the working directory, each by its path; or relative path to content.
+            Version control, caches, links and files that may hold secrets are left out, and of a directory
+            what git ignores, unless its ``.createosignore`` takes that back.
+        progress
+            Whether to show a bar for a large archive, in a notebook or at a terminal.
 
         Returns
         -------
@@ -336,7 +341,7 @@ class _Procedures(_Operations):
         OutcomeUnknown
             No answer came: it is never sent twice by itself.
         """
-        return (yield from uploading(project_id, directory))
+        return (yield from uploading(project_id, directory_or_files, progress=progress))
 
     @Procedure
     def wait(
@@ -346,6 +351,7 @@ class _Procedures(_Operations):
         *,
         timeout_s: float = 960.0,
         on_change: Callable[[Any], None] | None = None,
+        progress: bool = True,
     ) -> Exchange[Deployment]:
         """Wait until a deployment is deployed.
 
@@ -355,6 +361,8 @@ class _Procedures(_Operations):
             Seconds to wait; a build ends after 15 minutes at most.
         on_change
             Called with the deployment at every change.
+        progress
+            Whether to show its status and the time, in a notebook or at a terminal.
 
         Returns
         -------
@@ -377,6 +385,7 @@ class _Procedures(_Operations):
             timeout_s=timeout_s,
             what=f"The end of deployment {deployment_id}",
             on_change=on_change,
+            progress=progress,
         )
         return deployment
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from createos_nb.api.listing import Listing
+from createos_nb.api.message import Exchange
 from createos_nb.api.model import Model, Timestamp, known
 from createos_nb.api.operation import operation
+from createos_nb.api.procedure import Procedure
 from createos_nb.api.projects import Created
 from createos_nb.api.resource import AsyncResource, Resource
+from createos_nb.api.waiting import until
+from createos_nb.errors import NotFound, WaitFailed
+from createos_nb.markup import one_line
 
 STATUSES = ("pending", "issuing", "updating", "active", "error", "deleting")
 """The documented states, in the order of a domain's life."""
@@ -112,9 +118,83 @@ class _Operations:
         raise NotImplementedError
 
 
-class Domains(_Operations, Resource):
+def _active(domain: Domain) -> bool:
+    if domain.status in {"error", "deleting"}:
+        why = one_line(domain.message or "no reason given", limit=300).rstrip(".")
+        raise WaitFailed(f"{domain.name} ended as {domain.status}: {why}.", outcome=domain.status, last=domain)
+    return domain.status == "active"
+
+
+class _Procedures(_Operations):
+    @Procedure
+    def get(self, project_id: str, domain_id: str) -> Exchange[Domain]:
+        """Return one domain, out of the list of its project.
+
+        Raises
+        ------
+        NotFound
+            The project has no such domain.
+        """
+        for domain in (yield from Domains.list.exchange(project_id)):
+            if domain.id == domain_id:
+                return domain
+        raise NotFound(
+            f"The project has no domain {one_line(domain_id)}. Check the id, or whether it was deleted.",
+            operation="ListDomains",
+        )
+
+    @Procedure
+    def wait(
+        self,
+        project_id: str,
+        domain_id: str,
+        *,
+        timeout_s: float = 900.0,
+        on_change: Callable[[Any], None] | None = None,
+        progress: bool = True,
+    ) -> Exchange[Domain]:
+        """Wait until a domain is active.
+
+        A ``pending`` one needs its `records` at the registrar; `refresh` has them looked at now.
+
+        Parameters
+        ----------
+        timeout_s
+            Seconds to wait; a registrar may take hours.
+        on_change
+            Called with the domain at every change.
+        progress
+            Whether to show its status and the time, in a notebook or at a terminal.
+
+        Returns
+        -------
+        Domain
+            Always one that is ``active``; an unknown status is waited out, never taken for success.
+
+        Raises
+        ------
+        WaitFailed
+            It ended otherwise; ``outcome`` is ``"error"``, ``"deleting"`` or ``"vanished"``, and ``last`` the
+            domain as last seen.
+        Unauthorized
+            The key was refused meanwhile; the verification goes on.
+        TimedOut
+            It was not active within ``timeout_s``; call again to go on waiting.
+        """
+        domain: Domain = yield from until(
+            lambda: Domains.get.function(self, project_id, domain_id),
+            _active,
+            timeout_s=timeout_s,
+            what=f"Domain {domain_id} being active",
+            on_change=on_change,
+            progress=progress,
+        )
+        return domain
+
+
+class Domains(_Procedures, Resource):
     """Domains: names of your own that lead to an environment."""
 
 
-class AsyncDomains(_Operations, AsyncResource):
+class AsyncDomains(_Procedures, AsyncResource):
     """Domains, awaiting."""

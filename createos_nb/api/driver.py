@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from createos_nb.api.budget import Budget, Pace, Retries
-from createos_nb.api.message import Exchange, Request, Reserve, Response, Step, Unanswered
+from createos_nb.api.message import Exchange, Request, Reserve, Response, Step, Unanswered, Work
 from createos_nb.errors import ConnectionFailed, OutcomeUnknown
 
 T = TypeVar("T")
@@ -93,7 +93,9 @@ class Driver:
         finally:
             exchange.close()
 
-    def _carry_out(self, step: Step) -> Response | float | bool:
+    def _carry_out(self, step: Step) -> Any:
+        if isinstance(step, Work):
+            return step.call()
         if isinstance(step, Request):
             response = self.transport.send(step)
             self.budget.learn(response)
@@ -145,7 +147,9 @@ class AsyncDriver:
         finally:
             exchange.close()
 
-    async def _carry_out(self, step: Step) -> Response | float | bool:
+    async def _carry_out(self, step: Step) -> Any:
+        if isinstance(step, Work):
+            return await asyncio.to_thread(step.call)
         if isinstance(step, Request):
             response = await self.transport.send(step)
             self.budget.learn(response)

@@ -17,7 +17,7 @@ from createos_nb.api.projects import Availability, Created, Description, Display
 from createos_nb.api.resource import AsyncResource, Resource
 from createos_nb.api.secret import Secret
 from createos_nb.api.waiting import until
-from createos_nb.errors import NotFound
+from createos_nb.errors import NotFound, WaitFailed
 
 EnvironmentStatus = Annotated[str, known("active", "updating", "promoting", "resizing", "deleting")]
 
@@ -296,13 +296,23 @@ def _settled(deployment_id: str | None, resources: Resources | None) -> Callable
     def settled(environment: Environment) -> bool:
         nonlocal reads, was_busy
         reads += 1
+        if environment.status == "deleting":
+            raise WaitFailed(
+                f"{environment.unique_name} is being deleted.", outcome=environment.status, last=environment
+            )
         if environment.status != "active":
             was_busy = True
             return False
-        arrived = deployment_id in {None, environment.project_deployment_id} and (
-            resources is None or resources.same_as(environment.resources)
-        )
-        return arrived or was_busy or reads > 6
+        if deployment_id not in {None, environment.project_deployment_id}:
+            other = "other_deployment", f"another deployment is live, not {deployment_id}. Read its logs"
+        elif resources is not None and not resources.same_as(environment.resources):
+            other = "other_resources", f"with other resources than {resources}. Scale again"
+        else:
+            return True
+        if was_busy or reads > 6:
+            outcome, what = other
+            raise WaitFailed(f"{environment.unique_name} is active, but {what}.", outcome=outcome, last=environment)
+        return False
 
     return settled
 
@@ -329,6 +339,7 @@ class _Procedures(_Operations):
         resources: Resources | None = None,
         timeout_s: float = 300.0,
         on_change: Callable[[Any], None] | None = None,
+        progress: bool = True,
     ) -> Exchange[Environment]:
         """Wait until an environment is active, and serves a given deployment.
 
@@ -342,15 +353,21 @@ class _Procedures(_Operations):
             Seconds to wait.
         on_change
             Called with the environment at every change.
+        progress
+            Whether to show its status and the time, in a notebook or at a terminal.
 
         Returns
         -------
         Environment
-            As it is once active. When a deployment was given and is not live, the promotion was refused:
-            compare ``project_deployment_id``.
+            As it is once active, always with what was given.
 
         Raises
         ------
+        WaitFailed
+            It came to rest otherwise; ``outcome`` is ``"other_deployment"`` (the promotion failed, and what was
+            live still is), ``"other_resources"``, ``"deleting"`` or ``"vanished"``, and ``last`` the environment.
+        Unauthorized
+            The key was refused meanwhile; the change goes on.
         TimedOut
             It was not active within ``timeout_s``.
         """
@@ -360,6 +377,7 @@ class _Procedures(_Operations):
             timeout_s=timeout_s,
             what=f"Environment {environment_id} being active",
             on_change=on_change,
+            progress=progress,
         )
         return environment
 

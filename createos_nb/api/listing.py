@@ -40,9 +40,12 @@ class Listing(Sequence[Row], Generic[Row]):
     @overload
     def __getitem__(self, index: int) -> Row: ...
     @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
-        return self._rows[index]
+    def __getitem__(self, index: slice) -> Listing[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Listing[Row]:
+        if not isinstance(index, slice):
+            return self._rows[index]
+        rows = self._rows[index]
+        return Listing(rows, complete=self.complete and len(rows) == len(self), total=self.total)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Listing):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -24,6 +24,8 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: Any = field(default=None, repr=False)
     file: bytes | None = field(default=None, repr=False)
+    sent: Callable[[int], object] | None = field(default=None, repr=False)
+    """Called with the bytes of the file that went out since the last time."""
     costs: bool = False
     """Whether it spends money: then it is never sent twice, whatever happened to the first."""
     tool: str | None = None
@@ -62,11 +64,18 @@ class Sleep:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Work:
+    """Do something slow on this machine; the driver sends back its value, the awaiting one from a thread."""
+
+    call: Callable[[], Any]
+
+
 class Unanswered(Exception):
     """A driver throws this into an exchange: the request was sent and no answer came back."""
 
 
-Step: TypeAlias = Request | Reserve | Sleep
+Step: TypeAlias = Request | Reserve | Sleep | Work
 
 Exchange: TypeAlias = Generator[Step, Any, T]
 """Yields steps, is sent responses, waits and clock readings, returns a value or raises."""

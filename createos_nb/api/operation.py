@@ -139,7 +139,7 @@ class Operation(Generic[P, T]):
     def exchange(self, *args: P.args, **kwargs: P.kwargs) -> Exchange[T]:
         """Return the exchange that calls this operation; bad arguments raise here, before any I/O."""
         if not self.paged:
-            return call(self.request(*args, **kwargs), partial(self._result.validate_python, context=RECEIVED))
+            return self.calling(self.request(*args, **kwargs))
         values = self._validated(self._bind(*args, **kwargs), InvalidArgument)
         return cast(
             "Exchange[T]",
@@ -151,6 +151,10 @@ class Operation(Generic[P, T]):
                 key=identity,
             ),
         )
+
+    def calling(self, request: Request) -> Exchange[T]:
+        """Return the exchange that sends a request of this operation."""
+        return call(request, partial(self._result.validate_python, context=RECEIVED))
 
     def request(self, *args: P.args, **kwargs: P.kwargs) -> Request:
         """Return the REST request for these arguments.

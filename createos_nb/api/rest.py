@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import io
+from collections.abc import Callable, Generator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,6 +44,21 @@ class _Key(httpx.Auth):
         yield request
 
 
+class _Outgoing(io.BytesIO):
+    """A file that tells how much of it was read, which httpx does as it sends."""
+
+    def __init__(self, data: bytes, sent: Callable[[int], object] | None) -> None:
+        super().__init__(data)
+        self._sent = sent
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read the next bytes."""
+        data = super().read(size)
+        if self._sent is not None:
+            self._sent(len(data))
+        return data
+
+
 def _message(request: Request) -> dict[str, Any]:
     """Return httpx's arguments for a request."""
     message: dict[str, Any] = {
@@ -52,7 +68,7 @@ def _message(request: Request) -> dict[str, Any]:
         "headers": {"Accept": "application/json"},
     }
     if request.file is not None:
-        message["files"] = {"file": ("upload.zip", request.file, "application/zip")}
+        message["files"] = {"file": ("upload.zip", _Outgoing(request.file, request.sent), "application/zip")}
     elif request.body is not None:
         message["json"] = request.body
     return message

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from createos_nb.api.message import Exchange, Sleep
+from createos_nb.api.progress import bar
 from createos_nb.errors import (
     ConnectionFailed,
     NotFound,
@@ -29,11 +30,24 @@ def until(
     timeout_s: float,
     what: str,
     on_change: Callable[[T], None] | None = None,
+    progress: bool = False,
 ) -> Exchange[T]:
     """Read something again and again, ever more slowly, until it is done.
 
-    From 0.5 s between reads, half as long again each time, up to 40 s: at most 35 reads in 15 minutes. An
-    outage of up to two minutes is waited out.
+    Parameters
+    ----------
+    read
+        Begins a read.
+    done
+        Whether that is what was waited for; raises when it has come to another end.
+    timeout_s
+        Seconds to wait.
+    what
+        Is waited for, as the beginning of a sentence.
+    on_change
+        Called with the first state, and with every other one.
+    progress
+        Whether to show the state and the time, if anybody watches.
 
     Raises
     ------
@@ -43,7 +57,31 @@ def until(
         The key was refused; what was waited for goes on.
     TimedOut
         It was not done within ``timeout_s`` seconds.
+
+    Notes
+    -----
+    From 0.5 s between reads, half as long again each time, up to 40 s: at most 35 reads in 15 minutes. An
+    outage of up to two minutes is waited out.
     """
+    with bar(what, shown=progress, bar_format="{desc} {postfix} {elapsed}") as shown:
+
+        def tell(state: T) -> None:
+            shown.set_postfix_str(str(getattr(state, "status", "")))
+            if on_change is not None:
+                on_change(state)
+
+        return (yield from _until(read, done, timeout_s=timeout_s, what=what, tell=tell, tick=shown.refresh))
+
+
+def _until(
+    read: Callable[[], Exchange[T]],
+    done: Callable[[T], bool],
+    *,
+    timeout_s: float,
+    what: str,
+    tell: Callable[[T], None],
+    tick: Callable[[], object],
+) -> Exchange[T]:
     started_s: float = yield Sleep(0)
     now_s, pause_s, answered_s = started_s, 0.5, started_s
     before: T | None = None
@@ -63,8 +101,8 @@ def until(
                 f"{what} will not come: it was deleted meanwhile. {error}", outcome="vanished", last=before
             ) from None
         else:
-            if on_change is not None and state != before:
-                on_change(state)
+            if state != before:
+                tell(state)
             before = state
             if done(state):
                 return state
@@ -73,6 +111,7 @@ def until(
         if left_s <= 0:
             raise TimedOut(f"{what} was not reached within {timeout_s:g} s. It goes on: wait again, or look.")
         now_s = yield Sleep(min(pause_s, left_s))
+        tick()
         pause_s = min(pause_s * 1.5, 40.0)
 
 

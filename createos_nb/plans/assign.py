@@ -10,7 +10,7 @@ from createos_nb.api.deployments import Deployment
 from createos_nb.errors import InvalidArgument
 from createos_nb.markup import one_line
 from createos_nb.plans.candidates import SERVING
-from createos_nb.plans.facts import live_facts, version_of
+from createos_nb.plans.facts import at_rest, live_facts, version_of
 from createos_nb.plans.plan import Call, Plan
 from createos_nb.plans.run import Run
 
@@ -44,9 +44,7 @@ class Assign(Plan):
         )
         live = run.step(
             wait,
-            lambda: self.client.environments.wait(
-                self.project_id, environment_id, deployment_id=self.deployment.id
-            ),
+            lambda: at_rest(self.client, self.project_id, environment_id, deployment_id=self.deployment.id),
             note=lambda environment: environment.status,
         )
         if live.project_deployment_id == self.deployment.id:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, cast
 
 from createos_nb.api.client import Client
-from createos_nb.api.contents import MAX_ZIP_BYTES, Contents, contents
-from createos_nb.api.deployments import Deployment, SourceFile
-from createos_nb.api.projects import Created
+from createos_nb.api.contents import Contents, contents
+from createos_nb.api.deployments import Deployment
+from createos_nb.api.upload import OPERATION
 from createos_nb.errors import InvalidArgument, WaitFailed
 from createos_nb.markup import one_line
-from createos_nb.plans.facts import newest_version
+from createos_nb.plans.facts import at_rest, newest_version
 from createos_nb.plans.plan import Call, Plan
 from createos_nb.plans.run import Run
 
@@ -28,12 +29,16 @@ class Deploy(Plan):
     def observe(self) -> dict[str, object]:
         """Read which deployment is the newest, and the directory as it is now."""
         promoting = _promoting(self.client, self.project_id)
-        return _facts(self.client, self.project_id, contents(self.contents.root), promoting)
+        return _facts(self.client, self.project_id, contents(cast("Path", self.contents.root)), promoting)
 
     def carry_out(self, run: Run) -> None:
         """Upload, wait for the end of the build, and see where it went live."""
         upload, wait, *look = self.calls
-        created = run.step(upload, self._upload, note=lambda answer: answer.id)
+        created = run.step(
+            upload,
+            lambda: self.client.deployments.upload(self.project_id, self.contents, progress=False),
+            note=lambda answer: answer.id,
+        )
         run.measured["deployment_id"] = created.id
         deployment = run.step(
             wait,
@@ -68,25 +73,21 @@ class Deploy(Plan):
         """Wait for the end, and return the deployment as it ended: a bad end is this plan's to tell."""
         try:
             return self.client.deployments.wait(
-                self.project_id, deployment_id, on_change=lambda state: run.say(f"  {state.version} {state.status}")
+                self.project_id,
+                deployment_id,
+                on_change=lambda state: run.say(f"  {state.version} {state.status}"),
+                progress=False,
             )
         except WaitFailed as error:
             if error.outcome == "vanished":
                 raise
             return cast("Deployment", error.last)
 
-    def _upload(self) -> Created:
-        texts = self.contents.texts()
-        if texts is None:
-            return self.client.deployments.upload_zip(self.project_id, file=self.contents.zipped())
-        files = [SourceFile(path=path, content=text) for path, text in texts.items()]
-        return self.client.deployments.upload_files(self.project_id, files=files)
-
     def _settle(self, deployment: Deployment) -> list[str]:
         live = []
         for item in self.client.environments.list(self.project_id):
             if item.is_auto_promote_enabled:
-                now = self.client.environments.wait(self.project_id, item.id, deployment_id=deployment.id)
+                now = at_rest(self.client, self.project_id, item.id, deployment_id=deployment.id)
                 live += [now.unique_name] if now.project_deployment_id == deployment.id else []
         return live
 
@@ -111,16 +112,14 @@ def deploy(client: Client, *, project: str, project_id: str, directory: str | os
         The directory cannot be uploaded, or the project takes no uploads.
     """
     found = contents(directory)
-    if found.texts() is None and len(found.zipped()) > MAX_ZIP_BYTES:
-        raise InvalidArgument(f"{found.root} is more than {MAX_ZIP_BYTES >> 20} MB as a zip archive. Upload less.")
+    found.arguments()  # too large a one is refused now, not at apply()
     kind = client.projects.get(project_id).type
     if kind != "upload":
         raise InvalidArgument(f"{project} is a project of type {kind}, which takes no uploads. Deploy it that way.")
     promoting = _promoting(client, project_id)
-    as_files = found.texts() is not None
     summary = {"files": len(found.files), "bytes": found.size, "content": found.digest}
     calls = [
-        Call("UploadDeploymentFiles" if as_files else "UploadDeploymentZip", summary, f"upload {found.root.name}/"),
+        Call(OPERATION[found.way], summary, f"upload {found.name}"),
         Call("GetDeployment", {}, "wait for the end of the build"),
     ]
     if promoting:

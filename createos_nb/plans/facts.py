@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from createos_nb.api.client import Client
 from createos_nb.api.deployments import Deployment
-from createos_nb.api.environments import Environment
-from createos_nb.errors import CreateOSError
+from createos_nb.api.environments import Environment, Resources
+from createos_nb.errors import CreateOSError, WaitFailed
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,31 @@ def live_facts(client: Client, project_id: str, environment_id: str) -> LiveFact
     live_id = environment.project_deployment_id
     live = next((item for item in deployments if item.id == live_id), None)
     return LiveFacts(environment, deployments, live)
+
+
+def at_rest(
+    client: Client,
+    project_id: str,
+    environment_id: str,
+    *,
+    deployment_id: str | None = None,
+    resources: Resources | None = None,
+) -> Environment:
+    """Wait until an environment is at rest, and return it as it is then: what did not arrive is the plan's to tell.
+
+    Raises
+    ------
+    WaitFailed
+        It is gone.
+    """
+    try:
+        return client.environments.wait(
+            project_id, environment_id, deployment_id=deployment_id, resources=resources, progress=False
+        )
+    except WaitFailed as error:
+        if not error.outcome.startswith("other_"):
+            raise
+        return cast("Environment", error.last)
 
 
 def newest_version(deployments: Sequence[Deployment]) -> Deployment:

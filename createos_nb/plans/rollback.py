@@ -22,7 +22,7 @@ from createos_nb.errors import CreateOSError, InvalidArgument
 from createos_nb.markup import one_line, table
 from createos_nb.metrics.comparison import Comparison, Counts, compare_error_rates, counts
 from createos_nb.plans.candidates import Candidate, candidates, choose
-from createos_nb.plans.facts import live_facts, newest_version
+from createos_nb.plans.facts import at_rest, live_facts, newest_version
 from createos_nb.plans.journal import Journal
 from createos_nb.plans.plan import Call, Plan
 from createos_nb.plans.run import Run
@@ -131,7 +131,8 @@ class Rollback(Plan):
         )
 
     def _wait_live(self, deployment: Deployment | None = None) -> Environment:
-        return self.client.environments.wait(
+        return at_rest(
+            self.client,
             self.project_id,
             str(self.environment_id),
             deployment_id=(deployment or self.target_deployment).id,

@@ -8,6 +8,7 @@ from typing import ClassVar
 from createos_nb.api.client import Client
 from createos_nb.api.environments import Environment, Environments, Resources
 from createos_nb.errors import CreateOSError, InvalidArgument
+from createos_nb.plans.facts import at_rest
 from createos_nb.plans.plan import Call, Plan
 from createos_nb.plans.run import Run
 
@@ -40,7 +41,7 @@ class Scale(Plan):
         )
         environment = run.step(
             wait,
-            lambda: self.client.environments.wait(self.project_id, str(self.environment_id), resources=wanted),
+            lambda: at_rest(self.client, self.project_id, str(self.environment_id), resources=wanted),
             note=lambda seen: f"{seen.resources.replicas} replicas" if seen.resources else seen.status,
         )
         if wanted.same_as(environment.resources):

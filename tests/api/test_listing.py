@@ -54,3 +54,10 @@ def test_equal_listings_are_equal_and_survive_pickling():
     assert listing == Listing([app(1)], complete=False, total=7) != Listing([app(1)])
     again = pickle.loads(pickle.dumps(listing))
     assert (list(again), again.complete, again.total) == (list(listing), False, 7)
+
+
+def test_a_part_of_a_listing_says_that_it_is_a_part():
+    whole = Listing([1, 2, 3])
+    assert (list(whole[:2]), whole[:2].complete, whole[:2].total) == ([1, 2], False, 3)
+    assert whole[:].complete
+    assert not Listing([1, 2, 3], complete=False)[:].complete

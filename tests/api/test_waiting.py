@@ -8,7 +8,12 @@ import pytest
 
 from createos_nb import errors
 from createos_nb.api.deployments import Deployments
+from createos_nb.api.domains import Domains
+from createos_nb.api.environments import Environments, Resources
+from createos_nb.api.exchange import send
 from createos_nb.api.message import Reserve, Response, Sleep
+from createos_nb.api.waiting import until
+from tests.api.played import Played, request, response, success
 
 GONE = Response(404, {}, b'{"status": "fail", "data": "no"}')
 REVOKED = Response(401, {}, b'{"status": "fail", "data": "no"}')
@@ -90,3 +95,151 @@ def test_a_minute_without_an_answer_is_waited_out_and_ten_are_not(answer):
     long = Waited(lambda now: answer if now > 60 else seen("building"))
     assert isinstance(long.error, errors.ConnectionFailed | errors.ServerError | errors.RateLimited)
     assert long.clock_s < 300
+
+
+# --- any wait, environments, domains ------------------------------------------------------------------
+
+
+def read_once():
+    return (yield from send(request()))
+
+
+def wait_for(states, **options):
+    script = list(states)
+    return Played(
+        until(read_once, lambda state: state == "done", **{"timeout_s": 900.0, "what": "The end", **options}),
+        lambda _request: success(script.pop(0) if len(script) > 1 else script[0]),
+    )
+
+
+def test_waiting_ends_at_the_first_read_when_it_is_done_already():
+    played = wait_for(["done"])
+    assert (played.value, len(played.requests), sum(played.pauses)) == ("done", 1, 0)
+
+
+def test_waiting_tells_of_every_change_once():
+    seen = []
+    wait_for(["queue", "queue", "building", "building", "done"], on_change=seen.append)
+    assert seen == ["queue", "building", "done"]
+
+
+def test_a_wait_of_fifteen_minutes_costs_at_most_35_reads():
+    played = wait_for(["building"])
+    assert isinstance(played.error, errors.TimedOut)
+    assert len(played.requests) <= 35
+    assert sum(played.pauses) == pytest.approx(900)
+
+
+def test_a_wait_looks_a_last_time_when_its_time_is_up():
+    played = wait_for(["building", "building", "done"], timeout_s=0.6)
+    assert played.value == "done"
+    assert sum(played.pauses) == pytest.approx(0.6)
+
+
+def test_the_end_of_patience_says_what_was_waited_for_and_that_it_goes_on():
+    assert str(wait_for(["building"], timeout_s=5).error) == (
+        "The end was not reached within 5 s. It goes on: wait again, or look."
+    )
+
+
+def test_an_error_while_waiting_is_raised():
+    played = Played(
+        until(read_once, bool, timeout_s=9, what="x"),
+        lambda _request: response(404, {"status": "fail", "data": "no"}),
+    )
+    assert isinstance(played.error, errors.NotFound)
+
+
+def environments(*states):
+    """Answers of ListProjectEnvironments, one for each (status, live deployment), the last for ever."""
+    script = list(states)
+
+    def answer(_request):
+        status, live = script.pop(0) if len(script) > 1 else script[0]
+        common = {
+            "projectId": "p",
+            "uniqueName": "production",
+            "displayName": "P",
+            "createdAt": "2026-11-23T12:00Z",
+        }
+        return success([{"id": "e", "status": status, "projectDeploymentId": live, **common}])
+
+    return answer
+
+
+def promotion(*states):
+    exchange = Environments.wait.function(None, "p", "e", deployment_id="new", timeout_s=300)
+    return Played(exchange, environments(*states))
+
+
+def test_a_promotion_ends_when_the_new_deployment_is_live():
+    played = promotion(("active", "old"), ("promoting", "old"), ("active", "new"))
+    assert (played.value.project_deployment_id, len(played.requests)) == ("new", 3)
+
+
+def test_a_promotion_that_failed_is_an_error_that_holds_the_environment():
+    played = promotion(("promoting", "old"), ("active", "old"))
+    assert (type(played.error), played.error.outcome) == (errors.WaitFailed, "other_deployment")
+    assert (played.error.last.project_deployment_id, len(played.requests)) == ("old", 2)
+
+
+def test_a_promotion_that_never_begins_is_given_up_after_some_seconds_only():
+    played = promotion(("active", "old"))
+    assert played.error.outcome == "other_deployment"
+    assert 5 < sum(played.pauses) < 20
+
+
+def test_an_environment_that_is_gone_is_not_found():
+    exchange = Environments.wait.function(None, "p", "gone", timeout_s=300)
+    assert isinstance(Played(exchange, environments(("active", "old"))).error, errors.NotFound)
+
+
+def test_resources_that_did_not_come_into_force_are_an_error():
+    wanted = Resources(cpu=200, memory=500, replicas=3)
+    exchange = Environments.wait.function(None, "p", "e", resources=wanted, timeout_s=300)
+    played = Played(exchange, environments(("resizing", "old"), ("active", "old")))
+    assert played.error.outcome == "other_resources"
+
+
+def test_an_environment_that_is_being_deleted_is_not_waited_for():
+    played = promotion(("promoting", "old"), ("deleting", "old"))
+    assert (played.error.outcome, len(played.requests)) == ("deleting", 2)
+
+
+def domain(*statuses):
+    """A wait for a domain that has these statuses in turn, the last for ever."""
+    script = list(statuses)
+
+    def answer(_request):
+        status = script.pop(0) if len(script) > 1 else script[0]
+        common = {"projectId": "p", "name": "api.example.com", "createdAt": "2026-11-23T12:00Z"}
+        return success([{"id": "d", "status": status, "message": "no record found", **common}])
+
+    return Played(Domains.wait.function(None, "p", "d", timeout_s=900), answer)
+
+
+def test_a_domain_is_waited_for_until_it_is_active():
+    played = domain("pending", "issuing", "active")
+    assert (played.value.status, len(played.requests)) == ("active", 3)
+
+
+@pytest.mark.parametrize("status", ["error", "deleting"])
+def test_a_domain_that_ends_otherwise_is_an_error_with_the_reason(status):
+    played = domain("pending", status)
+    assert (type(played.error), played.error.outcome) == (errors.WaitFailed, status)
+    assert "no record found" in str(played.error)
+
+
+@pytest.mark.parametrize("status", ["pending", "a status of next year"])
+def test_a_domain_that_is_never_active_is_no_success(status):
+    assert type(domain(status).error) is errors.TimedOut
+
+
+def test_the_status_is_shown_where_somebody_watches_and_nowhere_else(monkeypatch, capsys):
+    wait_for(["building", "done"], progress=True)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("createos_nb.api.progress.watched", lambda: True)
+    wait_for(["building", "done"], progress=True)
+    assert "The end" in capsys.readouterr().err
+    wait_for(["building", "done"], progress=False)
+    assert capsys.readouterr().err == ""

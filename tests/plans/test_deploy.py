@@ -40,12 +40,12 @@ def test_a_directory_is_uploaded_built_and_live(on_wire, app, visit):
     assert any("building" in line for line in said)
 
 
-def test_binary_files_go_as_an_archive(on_wire, app):
+def test_binary_files_go_as_base64(on_wire, app):
     shop, wire = on_wire
     (app / "logo.png").write_bytes(b"\x89PNG\xff")
     result = planned(shop, app).apply()
     assert result.state == "done", result
-    assert wire.changes == ["UploadDeploymentZip"]
+    assert wire.changes == ["UploadDeploymentBase64Files"]
 
 
 def test_a_build_that_fails_ends_undone_with_the_reason_and_what_was_live_stays(shop, app):
