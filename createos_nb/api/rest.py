@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import threading
+import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +16,13 @@ import httpx
 from createos_nb.api.message import Request, Response, Unanswered
 from createos_nb.errors import ConnectionFailed, UnexpectedResponse
 from createos_nb.settings import Settings
+
+CONNECTIONS = 32
+"""Requests in flight at most; each connection is a client of its own.
+
+httpx's pool looks at every connection for every request, which costs more than the request from some on
+(encode/httpx#3215).
+"""
 
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
@@ -25,7 +36,9 @@ def _options(settings: Settings, timeout_s: float) -> dict[str, Any]:
         "timeout": httpx.Timeout(timeout_s, connect=5.0),
         "follow_redirects": False,  # httpx keeps X-Api-Key on a redirect to another host
         "trust_env": not loopback,  # a proxy has no business between this process and its own machine
-        "limits": httpx.Limits(max_connections=32, max_keepalive_connections=32),
+        # Reading the certificates takes longer than a call: once for all connections.
+        "verify": httpx.create_ssl_context() if not loopback else False,
+        "limits": httpx.Limits(max_connections=1),
     }
 
 
@@ -74,19 +87,37 @@ def _message(request: Request) -> dict[str, Any]:
     return message
 
 
-def _read(answer: httpx.Response, chunks: list[bytes]) -> Response:
-    return Response(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, b"".join(chunks))
-
-
-def _too_large(request: Request) -> UnexpectedResponse:
-    return UnexpectedResponse(f"{request} answered more than {_MAX_BODY_BYTES >> 20} MB. Ask for a smaller window.")
-
-
 def _unsent(settings: Settings, error: Exception) -> ConnectionFailed:
     return ConnectionFailed(
         f"Nothing answers at {settings.api_url} ({type(error).__name__}). Is the platform running? "
         "For the embedded one: createos-nb local up."
     )
+
+
+class _Body:
+    """An answer's body as it comes, within bounds of size and time."""
+
+    def __init__(self, request: Request, timeout_s: float) -> None:
+        self._request = request
+        self._deadline_s = time.monotonic() + timeout_s
+        self._chunks: list[bytes] = []
+        self._size = 0
+
+    def add(self, chunk: bytes) -> None:
+        """Take what came; httpx's own timeout begins anew with each piece, however small."""
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        if self._size > _MAX_BODY_BYTES:
+            raise UnexpectedResponse(
+                f"{self._request} answered more than {_MAX_BODY_BYTES >> 20} MB. Ask for a smaller window."
+            )
+        if time.monotonic() > self._deadline_s:
+            raise Unanswered("the answer did not end")
+
+    def response(self, answer: httpx.Response) -> Response:
+        """Return the whole answer."""
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return Response(answer.status_code, headers, b"".join(self._chunks))
 
 
 class RestTransport:
@@ -96,27 +127,41 @@ class RestTransport:
 
     def __init__(self, settings: Settings, *, timeout_s: float) -> None:
         self._settings = settings
-        self._http = httpx.Client(**_options(settings, timeout_s))
+        self._timeout_s = timeout_s
+        self._options = _options(settings, timeout_s)
+        self._places = threading.BoundedSemaphore(CONNECTIONS)
+        self._clients: list[httpx.Client] = []
+        self._free: list[httpx.Client] = []
 
     def send(self, request: Request) -> Response:
         """Send one request and return its answer."""
-        try:
-            with self._http.stream(**_message(request)) as answer:
-                chunks, size = [], 0
-                for chunk in answer.iter_bytes():
-                    chunks.append(chunk)
-                    size += len(chunk)
-                    if size > _MAX_BODY_BYTES:
-                        raise _too_large(request)
-                return _read(answer, chunks)
-        except _NOT_SENT as error:
-            raise _unsent(self._settings, error) from None
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            raise Unanswered(type(error).__name__) from None
+        with self._places:
+            http = self._client()
+            try:
+                body = _Body(request, self._timeout_s)
+                with http.stream(**_message(request)) as answer:
+                    for chunk in answer.iter_bytes():
+                        body.add(chunk)
+                return body.response(answer)
+            except _NOT_SENT as error:
+                raise _unsent(self._settings, error) from None
+            except (httpx.TransportError, httpx.DecodingError) as error:
+                raise Unanswered(type(error).__name__) from None
+            finally:
+                self._free.append(http)
+
+    def _client(self) -> httpx.Client:
+        """Return the client that was free last, whose connection is the likeliest to be alive."""
+        with suppress(IndexError):
+            return self._free.pop()
+        http = httpx.Client(**self._options)
+        self._clients.append(http)
+        return http
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        for http in self._clients:
+            http.close()
 
 
 class AsyncRestTransport:
@@ -126,24 +171,37 @@ class AsyncRestTransport:
 
     def __init__(self, settings: Settings, *, timeout_s: float) -> None:
         self._settings = settings
-        self._http = httpx.AsyncClient(**_options(settings, timeout_s))
+        self._timeout_s = timeout_s
+        self._options = _options(settings, timeout_s)
+        self._places = asyncio.Semaphore(CONNECTIONS)
+        self._clients: list[httpx.AsyncClient] = []
+        self._free: list[httpx.AsyncClient] = []
 
     async def send(self, request: Request) -> Response:
         """Send one request and return its answer."""
-        try:
-            async with self._http.stream(**_message(request)) as answer:
-                chunks, size = [], 0
-                async for chunk in answer.aiter_bytes():
-                    chunks.append(chunk)
-                    size += len(chunk)
-                    if size > _MAX_BODY_BYTES:
-                        raise _too_large(request)
-                return _read(answer, chunks)
-        except _NOT_SENT as error:
-            raise _unsent(self._settings, error) from None
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            raise Unanswered(type(error).__name__) from None
+        async with self._places:
+            http = self._client()
+            try:
+                body = _Body(request, self._timeout_s)
+                async with http.stream(**_message(request)) as answer:
+                    async for chunk in answer.aiter_bytes():
+                        body.add(chunk)
+                return body.response(answer)
+            except _NOT_SENT as error:
+                raise _unsent(self._settings, error) from None
+            except (httpx.TransportError, httpx.DecodingError) as error:
+                raise Unanswered(type(error).__name__) from None
+            finally:
+                self._free.append(http)
+
+    def _client(self) -> httpx.AsyncClient:
+        with suppress(IndexError):
+            return self._free.pop()
+        http = httpx.AsyncClient(**self._options)
+        self._clients.append(http)
+        return http
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        for http in self._clients:
+            await http.aclose()
