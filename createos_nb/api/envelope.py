@@ -10,6 +10,7 @@ from __future__ import annotations
 import email.utils
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -42,8 +43,7 @@ def data_of(request: Request, response: Response) -> Any:
     """
     if 300 <= response.status < 400:
         raise UnexpectedResponse(
-            f"{request} was redirected to {one_line(response.headers.get('location', 'nowhere'))}; the key was not "
-            "sent there. Check the API URL.",
+            f"{request} was redirected to {_target(response)}; the key was not sent there. Check the API URL.",
         )
     body = _json(response)
     refusal = refusal_in(body)
@@ -57,6 +57,11 @@ def data_of(request: Request, response: Response) -> Any:
             body=_text(response),
         )
     return data
+
+
+def _target(response: Response) -> str:
+    """Return where a redirect leads, without the user and the password that may stand in it."""
+    return one_line(re.sub(r"//[^/?#]*@", "//…@", response.headers.get("location", "nowhere")))
 
 
 def _json(response: Response) -> Any:
@@ -85,7 +90,7 @@ def refusal_in(body: Any) -> str | None:
     error = body.get("error")
     if error and "data" not in body:
         return str(error.get("message", error)) if isinstance(error, dict) else str(error)
-    if body.get("status") in {"fail", "error"} or body.get("success") is False:
+    if body.get("status") in ("fail", "error") or body.get("success") is False:
         said = body.get("data") or body.get("message") or "no reason given"
         return said if isinstance(said, str) else json.dumps(said)
     return None

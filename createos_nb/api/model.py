@@ -35,7 +35,10 @@ class Model(BaseModel):
 
 def _to_utc(moment: datetime) -> datetime:
     # The platform's times all are UTC; one that lost its offset on the way is read as such.
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("it lies before the year 1 or after the year 9999") from None
 
 
 def _in_microseconds(value: object) -> object:

@@ -65,7 +65,8 @@ class ProjectTemplate(Model):
         # The OpenAPI file shows the template and what is said about it as "Part 1" and "Part 2".
         if isinstance(data, dict) and isinstance(data.get("Part 1"), dict):
             rest = {name: value for name, value in data.items() if name not in {"Part 1", "Part 2"}}
-            return {**data["Part 1"], **(data.get("Part 2") or {}), **rest}
+            said = data.get("Part 2")
+            return {**data["Part 1"], **(said if isinstance(said, dict) else {}), **rest}
         return data
 
 

@@ -204,7 +204,7 @@ async def test_a_new_key_is_a_secret_from_the_first_moment(call, server):
     assert "skp_new" not in repr(created)
 
 
-@pytest.mark.parametrize("target", ["another host", "another port", "http to https", "the same host"])
+@pytest.mark.parametrize("target", ["another host", "another port", "http to https", "the same host", "a user"])
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize(
     ("noun", "method", "args", "kwargs"),
@@ -220,11 +220,14 @@ async def test_a_redirect_is_not_followed_and_no_key_reaches_the_target(
             "another port": other.url + "/v1/stolen",
             "http to https": other.url.replace("http:", "https:") + "/v1/stolen",
             "the same host": server.url + "/v1/stolen",
+            "a user": other.url.replace("//", "//ada:s3cret@") + "/v1/stolen",
         }
         server.answer = lambda _request: RedirectResponse(locations[target], status)
 
-        with pytest.raises(errors.UnexpectedResponse, match=r"redirected to .*stolen"):
+        with pytest.raises(errors.UnexpectedResponse, match=r"redirected to .*stolen") as caught:
             await call(server.url, noun, method, *args, **kwargs)
+
+        assert "s3cret" not in str(caught.value)
 
         assert other.seen == []
         assert len(server.seen) == 1
