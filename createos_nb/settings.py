@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -41,6 +42,27 @@ class Settings:
     credential: Secret
     header: str
     source: str
+
+    @property
+    def proxy(self) -> str | None:
+        """The proxy of the environment that requests go through, with its password; None for none.
+
+        From ``HTTPS_PROXY``, else ``ALL_PROXY``, unless ``NO_PROXY`` names the host. Never one for this machine:
+        a proxy has no business in between.
+        """
+        from urllib.request import getproxies, proxy_bypass
+
+        origin = urlsplit(self.api_url)
+        if origin.scheme == "http" or proxy_bypass(origin.netloc):
+            return None
+        found = getproxies()
+        url = found.get(origin.scheme) or found.get("all")
+        return url if not url or "://" in url else f"http://{url}"
+
+    @property
+    def shown_proxy(self) -> str | None:
+        """The proxy without its user and password, for people."""
+        return self.proxy and re.sub(r"//[^/?#]*@", "//…@", self.proxy)
 
 
 @dataclass(frozen=True)

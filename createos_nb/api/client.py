@@ -73,6 +73,7 @@ def _info(chosen: _settings.Settings, driver: Driver | AsyncDriver) -> dict[str,
         "credential": str(chosen.credential),
         "header": chosen.header,
         "source": chosen.source,
+        "proxy": chosen.shown_proxy,
         "project_link": _link(),
         "budget": driver.budget.state(),
     }

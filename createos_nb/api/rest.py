@@ -35,8 +35,10 @@ def _options(settings: Settings, timeout_s: float) -> dict[str, Any]:
         "auth": _Key(settings),
         "timeout": httpx.Timeout(timeout_s, connect=5.0),
         "follow_redirects": False,  # httpx keeps X-Api-Key on a redirect to another host
-        "trust_env": not loopback,  # a proxy has no business between this process and its own machine
-        # Reading the certificates takes longer than a call: once for all connections.
+        # The proxy that info() shows, and no other: httpx itself would look again, and at ~/.netrc.
+        "proxy": settings.proxy,
+        "trust_env": False,
+        # Reading the certificates (of SSL_CERT_FILE, if set) takes longer than a call: once for all connections.
         "verify": httpx.create_ssl_context() if not loopback else False,
         "limits": httpx.Limits(max_connections=1),
     }

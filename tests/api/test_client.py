@@ -390,6 +390,7 @@ async def test_info_names_the_platform_and_the_source_but_not_the_key(call):
         "credential": str(Secret(KEY)),
         "header": "X-Api-Key",
         "source": "argument",
+        "proxy": None,
         "project_link": None,
     }
     closed = client.close() if isinstance(client, Client) else client.aclose()

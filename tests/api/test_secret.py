@@ -180,12 +180,12 @@ async def test_no_view_of_a_client_shows_it():
         shown += [
             vars(client.projects),
             vars(client._driver),
-            vars(client._driver.transport._http),
+            vars(client._driver.transport._client()),
             client.projects.list,
         ]
     async with AsyncClient("http://127.0.0.1:1", api_key=key) as client:
         shown += [client, vars(client), client.info(), vars(client._driver)]
-        shown += [vars(client._driver.transport), vars(client._driver.transport._http)]
+        shown += [vars(client._driver.transport), vars(client._driver.transport._client())]
     assert not [view for view in shown if "canary" in repr(view) + str(view)]
 
 
