@@ -5,7 +5,7 @@ from __future__ import annotations
 import psutil
 import pytest
 
-from createos_nb.errors import NotFound
+from createos_nb.errors import NotFound, WaitFailed
 from createos_nb.platform import service
 from tests.platform.conftest import ECHO, echo, eventually, make_site, visit
 
@@ -145,7 +145,9 @@ def test_what_does_not_start_leaves_what_serves_and_says_why(site):
     site.live(second.id)
     site.client.environments.update_variables(*site.target, run_envs={"REFUSES_TO_START": "1"})
     site.client.environments.assign_deployment(*site.target, deployment_id=first.id)
-    environment = site.live(first.id)
+    with pytest.raises(WaitFailed) as caught:
+        site.live(first.id)
+    environment = caught.value.last
     assert (environment.status, environment.project_deployment_id) == ("active", second.id)
     assert site.visit().json()["version"] == 2
     for log in (site.log(first.id), site.client.environments.logs(*site.target)):
