@@ -11,12 +11,15 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
 
 from createos_nb import __version__, errors
 from createos_nb.extras import explained
+
+if TYPE_CHECKING:
+    from createos_nb.platform.service import RateLimit
 
 P = ParamSpec("P")
 
@@ -99,13 +102,20 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="One line of JSO
 @_state
 @click.option("--port", default=0, show_default=True, help="Port of the API; 0 lets the system choose.")
 @click.option("--gateway-port", default=0, show_default=True, help="Port of the gateway.")
+@click.option(
+    "--rate-limit",
+    type=click.Choice(["generous", "documented"]),
+    default="generous",
+    show_default=True,
+    help="Requests a key has: as many as it likes, or as on the real platform.",
+)
 @_as_json
 @_plainly
-def up(state: Path | None, *, port: int, gateway_port: int, as_json: bool) -> None:
-    """Start it, or find the one that runs."""
+def up(state: Path | None, *, port: int, gateway_port: int, rate_limit: RateLimit, as_json: bool) -> None:
+    """Start it, or find the one that runs, which keeps its own rate limit."""
     from createos_nb.platform import service
 
-    _show(service.start(state, api_port=port, gateway_port=gateway_port), as_json=as_json)
+    _show(service.start(state, api_port=port, gateway_port=gateway_port, rate_limit=rate_limit), as_json=as_json)
 
 
 @local.command()

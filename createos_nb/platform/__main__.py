@@ -22,6 +22,7 @@ import uvicorn
 from createos_nb.api.mcp import ENDPOINT
 from createos_nb.errors import PlatformError
 from createos_nb.platform.app import create_app
+from createos_nb.platform.budget import RATE_LIMITS, Limits
 from createos_nb.platform.platform import Platform
 from createos_nb.platform.service import Address
 
@@ -76,7 +77,7 @@ def _listen(port: int, preferred: str | None) -> socket.socket:
     raise PlatformError("No port is free on this machine.")
 
 
-async def _serve(state: Path, api_port: int, gateway_port: int, *, ephemeral: bool) -> None:
+async def _serve(state: Path, api_port: int, gateway_port: int, *, ephemeral: bool, limits: Limits) -> None:
     platform = Platform(state)
     try:
         stop = asyncio.Event()
@@ -89,7 +90,7 @@ async def _serve(state: Path, api_port: int, gateway_port: int, *, ephemeral: bo
         gateway_socket = _listen(gateway_port, platform.store.fact("gateway_port"))
         platform.api_url, platform.gateway_url = _origin(api_socket), _origin(gateway_socket)
         await platform.lifecycle.recover()
-        servers = [await _Server(_api_config(platform)).begin(api_socket)]
+        servers = [await _Server(_api_config(platform, limits)).begin(api_socket)]
         # The gateway's socket takes connections from here on; its libraries load while the API answers.
         _announce(platform, state, _origin(api_socket))
         servers.append(await _Server(await _gateway_config(platform)).begin(gateway_socket))
@@ -99,9 +100,9 @@ async def _serve(state: Path, api_port: int, gateway_port: int, *, ephemeral: bo
         await platform.close()
 
 
-def _api_config(platform: Platform) -> uvicorn.Config:
+def _api_config(platform: Platform, limits: Limits) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(platform),
+        create_app(platform, limits=limits),
         loop="asyncio",
         http="httptools",
         ws="none",
@@ -173,6 +174,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--api-port", type=int, default=0)
     parser.add_argument("--gateway-port", type=int, default=0)
+    parser.add_argument("--rate-limit", choices=RATE_LIMITS, default="generous")
     parser.add_argument("--ephemeral", action="store_true", help="end when standard input does")
     arguments = parser.parse_args()
     os.umask(0o077)
@@ -183,7 +185,9 @@ def main() -> None:
         _take_lock(state)
         (state / "address.json").unlink(missing_ok=True)
         try:
-            asyncio.run(_serve(state, arguments.api_port, arguments.gateway_port, ephemeral=arguments.ephemeral))
+            limits = RATE_LIMITS[arguments.rate_limit]
+            ports = arguments.api_port, arguments.gateway_port
+            asyncio.run(_serve(state, *ports, ephemeral=arguments.ephemeral, limits=limits))
         finally:
             (state / "address.json").unlink(missing_ok=True)
     except PlatformError as error:

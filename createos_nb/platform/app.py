@@ -22,16 +22,13 @@ from createos_nb.markup import one_line
 from createos_nb.platform import downloads, users
 from createos_nb.platform.answers import failure
 from createos_nb.platform.archives import MAX_ARCHIVE_BYTES
-from createos_nb.platform.budget import Budget
+from createos_nb.platform.budget import RATE_LIMITS, Budget, Limits
 from createos_nb.platform.calls import Calls
 from createos_nb.platform.guards import Guards
 from createos_nb.platform.handlers import HANDLERS
 from createos_nb.platform.mcp import McpEndpoint
 from createos_nb.platform.platform import Platform
 from createos_nb.platform.scenarios import LOAD
-
-REQUESTS_A_MINUTE = 600_000
-"""Generous, since this platform is yours alone; the real one documents 100."""
 
 MAX_JSON_BYTES = 24 * 2**20
 MAX_FORM_BYTES = MAX_ARCHIVE_BYTES + 2**16
@@ -40,17 +37,17 @@ MAX_FORM_BYTES = MAX_ARCHIVE_BYTES + 2**16
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def create_app(platform: Platform, *, requests_a_minute: int = REQUESTS_A_MINUTE) -> Guards:
+def create_app(platform: Platform, *, limits: Limits = RATE_LIMITS["generous"]) -> Guards:
     """Return the API of a platform.
 
     Parameters
     ----------
     platform
         What the handlers work on.
-    requests_a_minute
+    limits
         How many requests each key has.
     """
-    calls = Calls(platform, Budget(requests_a_minute))
+    calls = Calls(platform, Budget(limits))
     app = Starlette(
         # A path with fewer parameters first, so that /projects/supported is not taken for a project's id.
         routes=[

@@ -5,31 +5,78 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a key may ask for; None for as much as it likes."""
+
+    requests_a_minute: int
+    requests_an_hour: int | None = None
+    uploads_a_minute: int | None = None
+
+
+RATE_LIMITS: Mapping[str, Limits] = MappingProxyType(
+    {"generous": Limits(600_000), "documented": Limits(100, 1_000, 10)}
+)
+"""What ``createos-nb local up --rate-limit`` takes; `documented` are those of the real platform."""
 
 
 class Budget:
-    """Counts each key's requests of the present minute; those without a good key share one budget."""
+    """Counts each key's requests in whole minutes and hours; those without a good key share one budget.
 
-    def __init__(self, requests_a_minute: int) -> None:
-        self._limit = requests_a_minute
-        self._minute = 0
-        self._counts: Counter[str] = Counter()
+    Parameters
+    ----------
+    limits
+        What each key has.
+    clock
+        The unix time in seconds.
+    """
 
-    def take(self, key_id: str) -> tuple[int, dict[str, str]]:
-        """Count a request; return how many seconds it must wait, 0 for none, and the headers that say so."""
-        now = time.time()
-        if now // 60 != self._minute:
-            self._minute = int(now // 60)
-            self._counts.clear()
-        self._counts[key_id] += 1
-        left = self._limit - self._counts[key_id]
-        reset = (self._minute + 1) * 60
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.time) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._counts: dict[tuple[str, int], tuple[int, Counter[str]]] = {}
+
+    def take(self, key_id: str, *, upload: bool = False) -> tuple[int, dict[str, str]]:
+        """Count a request; return how many seconds it must wait, 0 for none, and the headers that say so.
+
+        The headers tell of the minute, as the platform's do; ``Retry-After`` of whatever has to be waited for.
+        A request that must wait does not count.
+        """
+        now = self._clock()
+        limits = self._limits
+        windows = [("requests", 60, limits.requests_a_minute), ("requests", 3600, limits.requests_an_hour)]
+        if upload:
+            windows.append(("uploads", 60, limits.uploads_a_minute))
+        limited = [
+            (self._counts_of(what, seconds, now), seconds, limit)
+            for what, seconds, limit in windows
+            if limit is not None
+        ]
+        waits = [seconds - now % seconds for counts, seconds, limit in limited if counts[key_id] >= limit]
+        if not waits:
+            for counts, _, _ in limited:
+                counts[key_id] += 1
+        left = limits.requests_a_minute - limited[0][0][key_id]
         headers = {
-            "X-RateLimit-Limit": str(self._limit),
-            "X-RateLimit-Remaining": str(max(0, left)),
-            "X-RateLimit-Reset": str(reset),
+            "X-RateLimit-Limit": str(limits.requests_a_minute),
+            "X-RateLimit-Remaining": str(left),
+            "X-RateLimit-Reset": str(int(now // 60 + 1) * 60),
         }
-        if left >= 0:
+        if not waits:
             return 0, headers
-        wait = math.ceil(reset - now)
+        wait = math.ceil(max(waits))
         return wait, headers | {"Retry-After": str(wait)}
+
+    def _counts_of(self, what: str, seconds: int, now: float) -> Counter[str]:
+        """Return what each key has had of the present window."""
+        window = int(now // seconds)
+        began, counts = self._counts.get((what, seconds), (window, Counter()))
+        if began != window:
+            counts = Counter()
+        self._counts[what, seconds] = (window, counts)
+        return counts

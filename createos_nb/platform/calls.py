@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from createos_nb.api.operation import Operation
+from createos_nb.api.upload import OPERATION
 from createos_nb.errors import OperationFailed, RateLimited, Unauthorized
 from createos_nb.platform import users
 from createos_nb.platform.answers import failure, success
@@ -21,7 +22,8 @@ from createos_nb.platform.handlers import HANDLERS
 from createos_nb.platform.platform import Context, Platform
 from createos_nb.platform.scenarios import LOAD, load
 
-_NO_MORE = "All requests of this minute are used up. Wait {} s."
+_NO_MORE = "All that this key may ask for now is used up. Wait {} s."
+_UPLOADS = frozenset(OPERATION.values())
 _NO_KEY = "Send exactly one good API key, in the header X-Api-Key."
 
 _HANDLERS = {**HANDLERS, LOAD.name: load, users.ADD.name: users.add}
@@ -94,7 +96,8 @@ class Calls:
         headers: dict[str, str] = {}
         try:
             identity = self.identity(request.headers, bearer=bearer)
-            wait, headers = self._budget.take(identity[1] if identity else "")
+            upload = operation.name in _UPLOADS
+            wait, headers = self._budget.take(identity[1] if identity else "", upload=upload)
             if wait:
                 raise RateLimited.answer(_NO_MORE.format(wait))
             if identity is None:

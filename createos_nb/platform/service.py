@@ -17,11 +17,14 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from createos_nb.api.secret import Secret
 from createos_nb.errors import PlatformError
 from createos_nb.markup import one_line
 from createos_nb.settings import home
+
+RateLimit = Literal["generous", "documented"]
 
 _POLL_S = 0.01
 DATABASE = "platform.sqlite"
@@ -73,6 +76,7 @@ def start(
     ephemeral: bool = False,
     api_port: int = 0,
     gateway_port: int = 0,
+    rate_limit: RateLimit = "generous",
     timeout_s: float = 20.0,
 ) -> Address:
     """Start a platform, or return the one that runs on this state already.
@@ -85,6 +89,9 @@ def start(
         It ends with this process, and a temporary directory of its own goes with it.
     api_port, gateway_port
         0 for the ports of its last run, or free ones.
+    rate_limit
+        ``"documented"`` gives each key what the real platform gives: 100 requests a minute, 1000 an hour, 10
+        uploads a minute; one that runs already keeps its own.
     timeout_s
         Seconds until it must answer.
 
@@ -99,6 +106,7 @@ def start(
         return _with_ports(running, api_port, gateway_port)
     command = [sys.executable, "-m", "createos_nb.platform", "--state", str(directory)]
     command += ["--api-port", str(api_port), "--gateway-port", str(gateway_port)]
+    command += ["--rate-limit", rate_limit]
     log = directory / "platform.log"
     with log.open("ab") as output:
         began = output.tell()

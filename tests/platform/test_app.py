@@ -11,6 +11,7 @@ from createos_nb.api.operation import OPERATIONS
 from createos_nb.errors import BadRequest
 from createos_nb.platform.app import MAX_JSON_BYTES, create_app
 from createos_nb.platform.archives import MAX_ARCHIVE_BYTES
+from createos_nb.platform.budget import Limits
 from createos_nb.platform.platform import Platform
 
 JSON = {"Content-Type": "application/json"}
@@ -256,7 +257,7 @@ def test_a_word_in_the_place_of_an_id_is_a_route_of_its_own(http):
 
 @pytest.mark.anyio
 async def test_the_limit_is_announced_and_kept(tmp_path):
-    async with embedded(tmp_path, requests_a_minute=3) as (_, http):
+    async with embedded(tmp_path, limits=Limits(3)) as (_, http):
         answers = [await http.get("/v1/users/me") for _ in range(5)]
         # A new minute may begin on the way; what is counted begins anew then.
         statuses = [answer.status_code for answer in answers]

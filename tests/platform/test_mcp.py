@@ -17,6 +17,7 @@ from mcp.client.streamable_http import streamable_http_client
 from createos_nb.api import client as _declares_all_operations  # noqa: F401
 from createos_nb.api.operation import OPERATIONS
 from createos_nb.platform.app import create_app
+from createos_nb.platform.budget import Limits
 from createos_nb.platform.handlers import HANDLERS
 from createos_nb.platform.platform import Platform
 
@@ -207,7 +208,7 @@ def test_the_answer_has_the_marks_and_the_budget_of_rest(post):
 
 async def test_calls_of_tools_count_as_requests(tmp_path):
     platform = Platform(tmp_path)
-    transport = httpx.ASGITransport(create_app(platform, requests_a_minute=2))
+    transport = httpx.ASGITransport(create_app(platform, limits=Limits(2)))
     headers = {"X-Api-Key": (tmp_path / "key").read_text().strip(), "Accept": "application/json, text/event-stream"}
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as http:
         statuses = []
