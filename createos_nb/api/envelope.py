@@ -48,13 +48,14 @@ def data_of(request: Request, response: Response) -> Any:
     body = _json(response)
     refusal = refusal_in(body)
     if response.status >= 400 or refusal is not None:
-        raise _failure(request, response, refusal or _text(response))
+        raise _failure(request, response, request.hidden_in(refusal or _text(response)))
     data = _data(body)
     if data is _MISSING:
+        said = request.hidden_in(_text(response))
         raise UnexpectedResponse(
             f"{request} answered HTTP {response.status} with something that is not a CreateOS answer "
-            f"({one_line(_text(response), limit=80) or 'empty'}). Check the API URL and any proxy in between.",
-            body=_text(response),
+            f"({one_line(said, limit=80) or 'empty'}). Check the API URL and any proxy in between.",
+            body=said,
         )
     return data
 

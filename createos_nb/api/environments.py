@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from createos_nb.api.branch import Branch, fitting
 from createos_nb.api.listing import Listing
 from createos_nb.api.message import Exchange
 from createos_nb.api.model import Bounds, Model, Timestamp, known
@@ -21,7 +22,6 @@ from createos_nb.errors import NotFound, WaitFailed
 
 EnvironmentStatus = Annotated[str, known("active", "updating", "promoting", "resizing", "deleting")]
 
-Branch = Annotated[str, Field(min_length=1, max_length=255)]
 Cpu = Annotated[int, Bounds(minimum=200, maximum=500)]
 Memory = Annotated[int, Bounds(minimum=500, maximum=1024)]
 Replicas = Annotated[int, Bounds(minimum=1, maximum=3)]
@@ -89,7 +89,13 @@ class Environment(Model):
 
 
 class _Operations:
-    @operation("CreateProjectEnvironment", "POST", "/v1/projects/{project_id}/environments", safety="creates")
+    @operation(
+        "CreateProjectEnvironment",
+        "POST",
+        "/v1/projects/{project_id}/environments",
+        safety="creates",
+        before=fitting,
+    )
     def create(
         self,
         project_id: str,
@@ -118,7 +124,8 @@ class _Operations:
         settings
             The variables of its processes.
         branch
-            The branch a vcs project's environment follows; the other types have none.
+            The branch a vcs project's environment follows, required there; an image project has none. The
+            project is read first, to know which it is.
         is_auto_promote_enabled
             Put every successful deployment live by itself.
         """

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from createos_nb.api.envelope import data_of, retry_after_s
+from createos_nb.api.garbage import held
 from createos_nb.api.message import Exchange, Request, Reserve, Response, Sleep, Unanswered
 from createos_nb.errors import ConnectionFailed, CreateOSError, OutcomeUnknown, TimedOut, UnexpectedResponse
 
@@ -85,8 +86,9 @@ def _worth_waiting(request: Request, response: Response, pause_s: float) -> floa
 
 def call(request: Request, parse: Callable[[Any], T]) -> Exchange[T]:
     """Send a request and return what its answer says, as the declared type."""
-    data = yield from send(request)
-    return parsed(request, parse, data)
+    response = yield from answered(request)
+    with held(len(response)):
+        return parsed(request, parse, data_of(request, response))
 
 
 def parsed(request: Request, parse: Callable[[Any], T], data: Any) -> T:
@@ -100,6 +102,7 @@ def parsed(request: Request, parse: Callable[[Any], T], data: Any) -> T:
     try:
         return parse(data)
     except ValidationError as error:
+        data = None  # A verbose traceback shows it, secrets in clear.
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the answer"
         raise UnexpectedResponse(

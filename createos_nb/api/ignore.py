@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from pathlib import Path
 
 from createos_nb.errors import InvalidArgument
@@ -69,6 +70,17 @@ class Rules:
         return None
 
 
+def _everywhere(repository: Path) -> Path:
+    """Return the file of a person's own rules for all repositories, which only git's configuration can name."""
+    ask = ["git", "config", "--path", "--get", "core.excludesFile"]
+    try:
+        named = subprocess.run(ask, cwd=repository, capture_output=True, timeout=5, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        configuration = Path(os.environ.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser())
+        return configuration / "git" / "ignore"
+    return repository / os.fsdecode(named.removesuffix(b"\n"))
+
+
 class Ignored:
     """What git and ``.createosignore`` ignore in a directory, also by rules that lie above it.
 
@@ -76,7 +88,7 @@ class Ignored:
     ----------
     root
         The directory. Of a repository around it the rules of its upper directories and of
-        ``.git/info/exclude`` count too, and those of ``~/.config/git/ignore``; whether ``root`` is
+        ``.git/info/exclude`` count too, and those of git's ``core.excludesFile``; whether ``root`` is
         ignored itself does not: it was named.
     """
 
@@ -89,10 +101,9 @@ class Ignored:
         around = [real, *real.parents]
         top = next((folder for folder in around if (folder / ".git").exists()), None)
         if top is not None:
-            configuration = Path(os.environ.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser())
             upper = real.relative_to(top).as_posix()
             everywhere = "" if upper == "." else upper + "/"
-            for file in (configuration / "git" / "ignore", top / ".git" / "info" / "exclude"):
+            for file in (_everywhere(top), top / ".git" / "info" / "exclude"):
                 self._add_above(everywhere, file)
             for folder in reversed(around[1 : around.index(top) + 1]):
                 self._add_above(real.relative_to(folder).as_posix() + "/", folder / ".gitignore")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import httpx2
@@ -118,6 +119,11 @@ class Session:
         OperationFailed
             The MCP server refused the call itself.
         """
+        credential = self._settings.credential
+        told = replace(request, secrets=(*request.secrets, credential))
+        return (await self._answer(told)).without(credential)
+
+    async def _answer(self, request: Request) -> Response:
         for _ in range(2):
             link = await self._open()
             session = link.session
@@ -169,7 +175,7 @@ class Session:
         raise UnexpectedResponse(
             f"{request} was not sent: there is no MCP server at {where} (HTTP {note.status or link.problem}). "
             "Check the API URL, or use REST.",
-            body=note.body[:2000].decode("utf-8", "replace"),
+            body=request.hidden_in(_text(note)),
         )
 
     def _without_result(self, request: Request, note: Note) -> Response:
@@ -188,9 +194,8 @@ class Session:
             return Response(note.status, note.headers, note.body)
         raise UnexpectedResponse(
             f"{request} answered HTTP {note.status} with something that is not MCP "
-            f"({one_line(note.body[:200].decode('utf-8', 'replace'), limit=80) or 'empty'}). Check the API URL, or "
-            "use REST.",
-            body=note.body[:2000].decode("utf-8", "replace"),
+            f"({one_line(request.hidden_in(_text(note)), limit=80) or 'empty'}). Check the API URL, or use REST.",
+            body=request.hidden_in(_text(note)),
         )
 
     async def aclose(self) -> None:
@@ -244,6 +249,10 @@ def _response(request: Request, result: CallToolResult, note: Note) -> Response:
     return Response(status, note.headers, text.encode())
 
 
+def _text(note: Note) -> str:
+    return note.body[:2000].decode("utf-8", "replace")
+
+
 def _says_no(text: str) -> bool:
     """Whether a text is an envelope that says that it was not done."""
     try:
@@ -263,7 +272,7 @@ def _rpc_error(body: bytes) -> tuple[int, str] | None:
 
 
 def _refused(request: Request, said: tuple[int, str], note: Note) -> OperationFailed:
-    code, detail = said
+    code, detail = said[0], request.hidden_in(said[1])
     which = f"MCP error {code}" if code else "MCP"
     sentence = one_line(detail, limit=300).rstrip(".")
     return OperationFailed(

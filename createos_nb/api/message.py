@@ -6,10 +6,19 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from createos_nb.api.secret import Secret
+
 T = TypeVar("T")
 
 Safety = Literal["read", "idempotent", "creates", "destroys"]
 """What repeating an operation would do; retrying is decided by it, never by the HTTP verb."""
+
+
+class Unshown(dict[str, Any]):
+    """A mapping that shows none of its values, since secrets stand among them in clear."""
+
+    def __repr__(self) -> str:
+        return "{…}"
 
 
 @dataclass(frozen=True)
@@ -26,11 +35,27 @@ class Request:
     file: bytes | None = field(default=None, repr=False)
     sent: Callable[[int], object] | None = field(default=None, repr=False)
     """Called with the bytes of the file that went out since the last time."""
+    secrets: tuple[Secret, ...] = field(default=(), repr=False)
+    """What in it must not be shown, also not where the platform repeats it in a refusal."""
     costs: bool = False
     """Whether it spends money: then it is never sent twice, whatever happened to the first."""
     tool: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What the MCP tool takes: path and query flat in snake_case, the JSON body under ``body``."""
+
+    def __post_init__(self) -> None:
+        # What looks into attributes, as vars() and verbose tracebacks do, asks no field whether it may be shown.
+        for name in ("query", "body", "arguments"):
+            value = getattr(self, name)
+            if isinstance(value, Mapping):
+                held = {key: Unshown(inner) if isinstance(inner, dict) else inner for key, inner in value.items()}
+                object.__setattr__(self, name, Unshown(held))
+
+    def hidden_in(self, text: str) -> str:
+        """Return a text of the platform's with masks in place of the secrets that were sent."""
+        for secret in self.secrets:
+            text = secret.hidden_in(text)
+        return text
 
     def __str__(self) -> str:
         return f"{self.operation} ({self.method} {self.template})"
@@ -43,6 +68,21 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.body)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def without(self, credential: Secret) -> Response:
+        """Return the answer with a mask where it repeats the key, as debugging servers and proxies do."""
+        key = credential.reveal()
+        if not key or (key.encode() not in self.body and not any(key in value for value in self.headers.values())):
+            return self
+        headers = {name: credential.hidden_in(value) for name, value in self.headers.items()}
+        body = credential.hidden_in(self.body.decode("utf-8", "surrogateescape"))
+        return Response(self.status, headers, body.encode("utf-8", "surrogateescape"))
 
 
 @dataclass(frozen=True)

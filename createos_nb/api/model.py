@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
@@ -35,19 +34,12 @@ class Model(BaseModel):
 
 def _to_utc(moment: datetime) -> datetime:
     # The platform's times all are UTC; one that lost its offset on the way is read as such.
+    if moment.tzinfo is UTC:
+        return moment
     try:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError:
         raise ValueError("it lies before the year 1 or after the year 9999") from None
-
-
-def _in_microseconds(value: object) -> object:
-    # Servers written in Go send nanoseconds, which datetime cannot hold.
-    if isinstance(value, str) and "." in value:
-        whole, _, rest = value.partition(".")
-        digits = len(rest) - len(rest.lstrip("0123456789"))
-        return f"{whole}.{rest[: min(digits, 6)]}{rest[digits:]}"
-    return value
 
 
 def _iso(moment: datetime) -> str:
@@ -56,11 +48,10 @@ def _iso(moment: datetime) -> str:
 
 Timestamp = Annotated[
     datetime,
-    BeforeValidator(_in_microseconds),
     AfterValidator(_to_utc),
     PlainSerializer(_iso, when_used="json"),
 ]
-"""An aware UTC datetime, to the microsecond."""
+"""An aware UTC datetime; what a server says beyond the microsecond is cut off."""
 
 
 RECEIVED = {"received": True}

@@ -49,12 +49,14 @@ from createos_nb.api.model import RECEIVED
 from createos_nb.api.paging import pages
 from createos_nb.api.parameter import Parameter, placed
 from createos_nb.api.resource import AsyncResource, Resource
+from createos_nb.api.secret import found
 from createos_nb.api.wire import bare, identity, query_text, wire
 from createos_nb.errors import BadRequest, InvalidArgument
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+Before = Callable[[Mapping[str, Any]], Exchange[None]]
 Check = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 OPERATIONS: dict[str, Operation[..., Any]] = {}
@@ -98,6 +100,7 @@ class Operation(Generic[P, T]):
         paged: bool,
         costs: bool = False,
         check: Check | None = None,
+        before: Before | None = None,
     ) -> None:
         self.function = function
         self.name = name
@@ -108,6 +111,7 @@ class Operation(Generic[P, T]):
         self.paged = paged
         self.costs = costs
         self.check = check
+        self.before = before
         self.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\nREST: {method} {path}. " + (
             f"MCP tool: {tool}." if tool else "No MCP tool."
         )
@@ -138,9 +142,11 @@ class Operation(Generic[P, T]):
 
     def exchange(self, *args: P.args, **kwargs: P.kwargs) -> Exchange[T]:
         """Return the exchange that calls this operation; bad arguments raise here, before any I/O."""
-        if not self.paged:
-            return self.calling(self.request(*args, **kwargs))
         values = self._validated(self._bind(*args, **kwargs), InvalidArgument)
+        if self.before is not None:
+            return self._after(self.before(values), self._request(values))
+        if not self.paged:
+            return self.calling(self._request(values))
         return cast(
             "Exchange[T]",
             pages(
@@ -151,6 +157,10 @@ class Operation(Generic[P, T]):
                 key=identity,
             ),
         )
+
+    def _after(self, before: Exchange[None], request: Request) -> Exchange[T]:
+        yield from before
+        return (yield from self.calling(request))
 
     def calling(self, request: Request) -> Exchange[T]:
         """Return the exchange that sends a request of this operation."""
@@ -206,6 +216,7 @@ class Operation(Generic[P, T]):
             query=query,
             body=body,
             file=next(iter(sent["file"].values()), None),
+            secrets=tuple(found(values)),
             costs=self.costs,
             tool=self.tool,
             arguments=arguments,
@@ -340,6 +351,7 @@ def operation(
     paged: bool = False,
     costs: bool = False,
     check: Check | None = None,
+    before: Before | None = None,
 ) -> Callable[[Callable[Concatenate[Any, P], T]], Operation[P, T]]:
     """Declare an endpoint; see the module's docstring.
 
@@ -360,6 +372,8 @@ def operation(
     check
         Looks at arguments together before each is looked at by itself; returns them, or raises ValueError with
         the end of a sentence.
+    before
+        What to read before it is sent, where only that tells whether the arguments fit; raises `InvalidArgument`.
     """
     if safety is None and method != "GET":
         raise TypeError(f"{name}: say what sending it twice would do, with safety=.")
@@ -375,6 +389,7 @@ def operation(
             paged=paged,
             costs=costs,
             check=check,
+            before=before,
         )
         if name in OPERATIONS:
             raise TypeError(f"{name} is declared twice.")

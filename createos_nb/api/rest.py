@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -59,6 +60,19 @@ class _Key(httpx.Auth):
         yield request
 
 
+def _without_query(record: logging.LogRecord) -> bool:
+    """Take the query out of what httpx logs: the token of a transfer stands in it."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            arg.copy_with(query=None) if isinstance(arg, httpx.URL) and arg.query else arg for arg in record.args
+        )
+    return True
+
+
+# Of all requests that this process sends with httpx: a log line has nothing that tells whose it is.
+logging.getLogger("httpx").addFilter(_without_query)
+
+
 class _Outgoing(io.BytesIO):
     """A file that tells how much of it was read, which httpx does as it sends."""
 
@@ -99,8 +113,9 @@ def _unsent(settings: Settings, error: Exception) -> ConnectionFailed:
 class _Body:
     """An answer's body as it comes, within bounds of size and time."""
 
-    def __init__(self, request: Request, timeout_s: float) -> None:
+    def __init__(self, request: Request, settings: Settings, timeout_s: float) -> None:
         self._request = request
+        self._credential = settings.credential
         self._deadline_s = time.monotonic() + timeout_s
         self._chunks: list[bytes] = []
         self._size = 0
@@ -119,7 +134,7 @@ class _Body:
     def response(self, answer: httpx.Response) -> Response:
         """Return the whole answer."""
         headers = {name.lower(): value for name, value in answer.headers.items()}
-        return Response(answer.status_code, headers, b"".join(self._chunks))
+        return Response(answer.status_code, headers, b"".join(self._chunks)).without(self._credential)
 
 
 class RestTransport:
@@ -140,7 +155,7 @@ class RestTransport:
         with self._places:
             http = self._client()
             try:
-                body = _Body(request, self._timeout_s)
+                body = _Body(request, self._settings, self._timeout_s)
                 with http.stream(**_message(request)) as answer:
                     for chunk in answer.iter_bytes():
                         body.add(chunk)
@@ -184,7 +199,7 @@ class AsyncRestTransport:
         async with self._places:
             http = self._client()
             try:
-                body = _Body(request, self._timeout_s)
+                body = _Body(request, self._settings, self._timeout_s)
                 async with http.stream(**_message(request)) as answer:
                     async for chunk in answer.aiter_bytes():
                         body.add(chunk)

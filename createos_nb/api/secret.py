@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import html
+import json
 import secrets
+from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
-from pydantic import GetCoreSchemaHandler, SerializationInfo
+from pydantic import BaseModel, GetCoreSchemaHandler, SerializationInfo
 from pydantic_core import CoreSchema, core_schema
 
 # Of this process only: a fingerprint lets a person compare two values on screen, and tells a reader of a
 # saved notebook nothing, since short values could otherwise be guessed from it.
 _SALT = secrets.token_bytes(16)
+
+_SHORTEST_HIDDEN = 4
+
+
+def _spellings(value: str) -> set[str]:
+    found = {value, repr(value)[1:-1], quote(value), quote(value, safe="")}
+    for plain in (True, False):
+        once = json.dumps(value, ensure_ascii=plain)
+        found |= {once[1:-1], json.dumps(once, ensure_ascii=plain)[3:-3]}
+    return found | {html.escape(each) for each in found}
 
 
 class Secret:
@@ -37,6 +51,14 @@ class Secret:
     def reveal(self) -> str:
         """Return the text itself: the one way out."""
         return self._value
+
+    def hidden_in(self, text: str) -> str:
+        """Return a text of somebody else's with the mask in place of this, however JSON, HTML or a URL spells it."""
+        # A value of a few letters would be found in words that do not come from it.
+        if len(self._value) >= _SHORTEST_HIDDEN:
+            for spelling in sorted(_spellings(self._value), key=len, reverse=True):
+                text = text.replace(spelling, str(self))
+        return text
 
     @property
     def fingerprint(self) -> str:
@@ -86,3 +108,18 @@ class Secret:
 
 def _serialized(secret: Secret, info: SerializationInfo[Any]) -> str:
     return secret.reveal() if info.context and info.context.get("reveal") else repr(secret)
+
+
+def found(value: object) -> Iterator[Secret]:
+    """Return the secrets in arguments: in maps, sequences and models too."""
+    if isinstance(value, Secret):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from found(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from found(inner)
+    elif isinstance(value, BaseModel):
+        for _, inner in value:
+            yield from found(inner)

@@ -47,3 +47,10 @@ def response(status, body=b"", **headers):
 
 def request(safety="read", method="GET"):
     return Request("GetThing", method, "/v1/things/{thing_id}", "/v1/things/1", safety)
+
+
+def itself(declared, arguments):
+    """The exchange of an operation, without what it reads before."""
+    if declared.paged:
+        return declared.exchange(**arguments)
+    return declared.calling(declared.request(**arguments))

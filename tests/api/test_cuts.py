@@ -11,7 +11,7 @@ import createos_nb.api.client  # noqa: F401 - declares every operation
 from createos_nb.api.message import Unanswered
 from createos_nb.api.operation import OPERATIONS
 from createos_nb.errors import ConnectionFailed, OutcomeUnknown, ServerError
-from tests.api.played import Played, response, success
+from tests.api.played import Played, itself, response, success
 
 CHANGES = [declared for declared in OPERATIONS.values() if declared.safety != "read"]
 ONCE = {"creates", "destroys"}
@@ -54,7 +54,7 @@ def test_no_cut_makes_a_change_happen_twice_or_be_told_wrongly(arguments, docume
         sent, data, dice = arguments(declared), documented_answer(declared), random.Random(declared.name)
         for _ in range(200):
             server = Cutting(data, dice)
-            played = Played(declared.exchange(**sent), server)
+            played = Played(itself(declared, sent), server)
             cuts += len(server.fates) - server.fates.count("answered")
             told = f"{declared.name}: {server.fates} ended as {played.error!r}"
             if declared.safety in ONCE:
@@ -83,7 +83,7 @@ def test_no_cut_makes_a_second_deployment(arguments, documented_answer, name):
     data, dice = documented_answer(declared), random.Random(name)
     for _ in range(1_000):
         server = Cutting(data, dice)
-        played = Played(declared.exchange(**arguments(declared)), server)
+        played = Played(itself(declared, arguments(declared)), server)
         assert server.committed <= 1
         assert (server.committed == 1) <= (played.error is None or isinstance(played.error, OutcomeUnknown))
 
@@ -95,7 +95,7 @@ def test_what_is_idempotent_may_be_sent_again_but_is_not_called_done_without_an_
         dice = random.Random(declared.name)
         for _ in range(50):
             server = Cutting(documented_answer(declared), dice)
-            played = Played(declared.exchange(**arguments(declared)), server)
+            played = Played(itself(declared, arguments(declared)), server)
             assert len(server.fates) <= 3
             if server.fates[-1].startswith("on its way"):
                 assert isinstance(played.error, OutcomeUnknown)

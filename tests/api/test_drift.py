@@ -14,7 +14,7 @@ from createos_nb.api.deployments import STATUSES
 from createos_nb.api.model import Timestamp
 from createos_nb.api.operation import OPERATIONS
 from createos_nb.errors import CreateOSError
-from tests.api.played import Played, response, success
+from tests.api.played import Played, itself, response, success
 
 STRANGE = [
     *(None, "", "a status of next year", "\ud800", "9" * 5000, "1", "true", "2026-13-45T99:99:99Z", "\x00"),
@@ -65,7 +65,7 @@ def test_no_mutated_answer_of_any_operation_is_more_than_one_of_our_errors(argum
             data = mutated(whole, dice)
             body = success(data) if dice.random() < 0.9 else response(200, mutated({"status": "success"}, dice))
             # Anything but a CreateOSError is raised by this.
-            played = Played(declared.exchange(**sent), lambda _request, body=body: body)
+            played = Played(itself(declared, sent), lambda _request, body=body: body)
             assert played.error is None or isinstance(played.error, CreateOSError)
             read, refused = read + (played.error is None), refused + (played.error is not None)
     assert read + refused >= 10_000

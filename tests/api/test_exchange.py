@@ -17,7 +17,7 @@ from createos_nb.api.exchange import ATTEMPTS, PATIENCE_S, call, send
 from createos_nb.api.listing import Listing
 from createos_nb.api.message import Unanswered
 from createos_nb.api.operation import OPERATIONS
-from tests.api.played import Played, request, response, success
+from tests.api.played import Played, itself, request, response, success
 
 
 def play(safety, *answers):
@@ -60,7 +60,7 @@ STATUSES = [200, 201, 204]
 def test_every_operation_takes_a_refusal_within_a_success_for_what_it_is(arguments, body, said):
     for declared, status in product(OPERATIONS.values(), STATUSES):
         answer = response(status, body, x_request_id="r-1")
-        played = Played(declared.exchange(**arguments(declared)), lambda _request, answer=answer: answer)
+        played = Played(itself(declared, arguments(declared)), lambda _request, answer=answer: answer)
 
         error = played.error
         assert type(error) is errors.Rejected, declared.name
@@ -74,7 +74,7 @@ def test_every_operation_takes_a_refusal_within_a_success_for_what_it_is(argumen
 def test_no_operation_makes_a_value_of_something_else(arguments, body):
     for declared, status in product(OPERATIONS.values(), STATUSES):
         answer = response(status, body)
-        played = Played(declared.exchange(**arguments(declared)), lambda _request, answer=answer: answer)
+        played = Played(itself(declared, arguments(declared)), lambda _request, answer=answer: answer)
 
         assert type(played.error) is errors.UnexpectedResponse, declared.name
         assert len(played.requests) == 1
@@ -87,7 +87,7 @@ def test_no_operation_makes_a_value_of_something_else(arguments, body):
 def test_every_operation_reads_an_answer_of_the_documented_shape(declared, arguments, documented_answer, spelling):
     data = documented_answer(declared)
     played = Played(
-        declared.exchange(**arguments(declared)), lambda _request: response(200, {**spelling, "data": data})
+        itself(declared, arguments(declared)), lambda _request: response(200, {**spelling, "data": data})
     )
 
     assert played.error is None
@@ -116,7 +116,7 @@ def test_an_http_error_is_its_class_whatever_the_body_says(arguments, status, ki
     bodies = [b'{"status": "fail", "data": "no"}', b'{"status": "success", "data": {"id": "1"}}', b"", b"<html>"]
     for declared, body in product(OPERATIONS.values(), bodies):
         answer = response(status, body)
-        played = Played(declared.exchange(**arguments(declared)), lambda _request, answer=answer: answer)
+        played = Played(itself(declared, arguments(declared)), lambda _request, answer=answer: answer)
 
         assert type(played.error) is kind, declared.name
         assert (len(played.requests), played.error.operation, played.error.status) == (1, declared.name, status)
@@ -126,7 +126,7 @@ def test_an_http_error_is_its_class_whatever_the_body_says(arguments, status, ki
 def test_a_redirect_is_refused_and_names_the_target(arguments, status):
     answer = response(status, b"", location="https://evil.example/\x1b[31m")
     for declared in OPERATIONS.values():
-        played = Played(declared.exchange(**arguments(declared)), lambda _request: answer)
+        played = Played(itself(declared, arguments(declared)), lambda _request: answer)
 
         assert isinstance(played.error, errors.UnexpectedResponse), declared.name
         assert "https://evil.example/" in str(played.error)
@@ -183,7 +183,7 @@ def test_what_may_be_repeated_is_repeated_when_no_answer_came(safety, kind):
 
 @pytest.mark.parametrize("declared", OPERATIONS.values(), ids=OPERATIONS)
 def test_an_operation_that_creates_or_destroys_is_never_sent_twice_when_no_answer_came(declared, arguments):
-    played = Played(declared.exchange(**arguments(declared)), lambda _request: CUT)
+    played = Played(itself(declared, arguments(declared)), lambda _request: CUT)
 
     assert len(played.requests) == (1 if declared.safety in {"creates", "destroys"} else ATTEMPTS)
     if declared.safety == "read":
