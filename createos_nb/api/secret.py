@@ -53,7 +53,7 @@ class Secret:
         return self._value
 
     def hidden_in(self, text: str) -> str:
-        """Return a text of somebody else's with the mask in place of this, however JSON, HTML or a URL spells it."""
+        """Return a text of somebody else's with the mask in place of this, as JSON, HTML or a URL spells it."""
         # A value of a few letters would be found in words that do not come from it.
         if len(self._value) >= _SHORTEST_HIDDEN:
             for spelling in sorted(_spellings(self._value), key=len, reverse=True):
