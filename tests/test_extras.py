@@ -6,9 +6,13 @@ import ast
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import createos_nb
 from createos_nb.errors import MissingExtra
@@ -22,10 +26,10 @@ CORE = {
 """What every install brings: the dependencies, and pydantic_core and anyio under them."""
 
 
-def imported() -> set[str]:
-    """Every library that the package imports anywhere, by its top-level name."""
+def imported(folder: Path = PACKAGE) -> set[str]:
+    """Every library that the modules of a folder import anywhere, by its top-level name."""
     found = set()
-    for path in PACKAGE.rglob("*.py"):
+    for path in folder.rglob("*.py"):
         if path.is_relative_to(PACKAGE / "platform" / "applications"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
@@ -86,3 +90,28 @@ def test_the_client_needs_no_extra():
     blocked = [library for libraries in EXTRAS.values() for library in libraries]
     ruled_out = f"import sys; sys.modules.update(dict.fromkeys({blocked!r}))"
     subprocess.run([sys.executable, "-c", f"{ruled_out}; import createos_nb; createos_nb.Client"], check=True)
+
+
+def brought_by(requirement: Requirement, met: set[tuple[str, str]]) -> Iterator[str]:
+    """Every distribution that installing a requirement installs, by its canonical name."""
+    name = canonicalize_name(requirement.name)
+    for extra in ("", *requirement.extras):
+        if (name, extra) in met:
+            continue
+        met.add((name, extra))
+        yield name
+        for line in metadata.requires(name) or ():
+            needed = Requirement(line)
+            if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+                yield from brought_by(needed, met)
+
+
+def test_every_library_that_a_test_imports_comes_with_the_test_extra():
+    brought = set(brought_by(Requirement("createos-nb[test]"), set()))
+    distributions = metadata.packages_distributions()
+    missing = {
+        name
+        for name in imported(PACKAGE.parent / "tests") & distributions.keys()
+        if brought.isdisjoint(map(canonicalize_name, distributions[name]))
+    }
+    assert not missing
