@@ -13,6 +13,7 @@
         BadRequest  Unauthorized  Forbidden  NotFound (LookupError)  Conflict  Unprocessable
         RateLimited (.retry_at)  ServerError
         Rejected                       HTTP 200 with {"status": "fail"}
+      GivenUp                          part of a call that was interrupted; nothing more was sent
       WaitFailed                       what was waited for ended otherwise: .outcome .last
       UnexpectedResponse               an answer that does not fit the model; .body holds its beginning
       OutcomeUnknown                   sent, but unanswered: it may or may not have happened
@@ -75,6 +76,10 @@ class ConnectionFailed(CreateOSError):
 
 class TimedOut(ConnectionFailed, TimeoutError):
     """No answer, or no end of a wait, within the time that was allowed."""
+
+
+class GivenUp(CreateOSError):
+    """The call that a request belonged to was interrupted, so the request was not sent."""
 
 
 class OutcomeUnknown(CreateOSError):

@@ -2,73 +2,173 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 import warnings
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import pandas as pd
 
 from createos_nb import schema
+from createos_nb.api.listing import Listing
+from createos_nb.api.progress import bar
 from createos_nb.errors import CreateOSError, PartialAnswer, PartialWarning
+
+if TYPE_CHECKING:
+    from createos_nb.answers import Answers
+    from createos_nb.api.client import Client
 
 One = TypeVar("One")
 Answer = TypeVar("Answer")
 
-WIDTH = 16
+WIDTH = 24
 """Targets asked at once; the blocking client is at its best between 1 and 32 wide."""
 
-Names = tuple[str, str | None]
+PATIENCE_S = 7200.0
+"""How long one of many requests waits for its place in the budget, while a bar shows how far all are."""
+
+Names = tuple[str | None, str | None]
 """Project and environment, by their unique names."""
 
 
-def gather(targets: Sequence[One], ask: Callable[[One], Answer]) -> list[Answer]:
-    """Ask every target, side by side, and return the answers in order; the first error is raised."""
+@dataclass(frozen=True)
+class Targets(Generic[One]):
+    """Whom a question goes to.
+
+    Attributes
+    ----------
+    found
+        Reads them.
+    names
+        A target's project and environment.
+    operation
+        What reads them; empty when they are known already.
+    count
+        Tells how many there are, in a request at most.
+    page_size
+        How many a request reads; 0 for all of them.
+    """
+
+    found: Callable[[Client], Sequence[One]]
+    names: Callable[[One], Names]
+    operation: str = ""
+    count: Callable[[Client], int] | None = None
+    page_size: int = 0
+
+
+@dataclass(frozen=True)
+class Question(Generic[One]):
+    """What to ask each of many targets, and what becomes of the answers.
+
+    Attributes
+    ----------
+    kind
+        The kind of the frame.
+    targets
+        Whom to ask.
+    rows
+        Asks one target; returns its rows, or its frame when it is made already.
+    requests
+        How many requests of each operation a target costs; the first operation is the one that errors name.
+    unbounded
+        Those of them that come in pages, or depend on what others answer, so that their number is the least.
+    held
+        How many requests of the first operation a target does not cost, because their answers are held.
+    """
+
+    kind: schema.Kind
+    targets: Targets[One]
+    rows: Callable[[Client, One], Sequence[schema.Row] | pd.DataFrame]
+    requests: Mapping[str, int]
+    unbounded: frozenset[str] = frozenset()
+    held: Callable[[One], int] | None = None
+
+
+class Asking(Protocol):
+    """What can be done with a question: ask it, or explain what asking would cost."""
+
+    client: Client
+    answers: Answers
+
+    def ask(self, question: Question[One], *, strict: bool = False) -> pd.DataFrame:
+        """Return the question's frame."""
+        ...
+
+
+def gather(
+    client: Client, targets: Sequence[One], ask: Callable[[Client, One], Answer], *, what: str = ""
+) -> list[Answer]:
+    """Ask every target, side by side, and return the answers in order; the first error is raised.
+
+    A person who waits for one answer has the whole budget; many requests leave a part of it to others, and
+    wait for their places as long as it takes, with a bar to show how far they are.
+
+    Parameters
+    ----------
+    client
+        Carries the requests out.
+    targets, ask
+        Whom to ask, and how.
+    what
+        Is asked, for the bar.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        It was interrupted: nothing more is sent, and the places in the budget that were booked are given back.
+    """
     if len(targets) < 2:
-        return [ask(target) for target in targets]
-    with ThreadPoolExecutor(min(WIDTH, len(targets)), thread_name_prefix="createos-nb") as pool:
-        return list(pool.map(ask, targets))
+        return [ask(client, target) for target in targets]
+    stop = threading.Event()
+    # What is part of a fan-out itself is paced, and given up, with the whole of it.
+    part = client.stop is not None
+    paced = client if part else client.paced(lane="background", patience_s=PATIENCE_S, stop=stop)
+    pool = ThreadPoolExecutor(min(WIDTH, len(targets)), thread_name_prefix="createos-nb")
+    try:
+        futures: list[Future[Answer]] = [pool.submit(ask, paced, target) for target in targets]
+        with bar(what, shown=not part, total=len(targets), delay=1.0) as shown:
+            for future in as_completed(futures):
+                shown.update()
+                future.result()
+        return [future.result() for future in futures]
+    finally:
+        # Requests that are under way end by themselves; nobody who interrupts is kept waiting for them.
+        stop.set()
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
-class Failures:
-    """The targets that failed in the last call."""
+class FanOut:
+    """Asks questions, and remembers which targets failed in the last one.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    client
+        Carries the requests out.
+    answers
+        What was answered about windows that are over.
+    """
+
+    def __init__(self, client: Client, answers: Answers) -> None:
+        self.client = client
+        self.answers = answers
         self._rows: list[schema.Row] = []
 
-    def frame(self) -> pd.DataFrame:
-        """Return them (`schema.ERRORS`)."""
+    def errors(self) -> pd.DataFrame:
+        """Return the targets that failed in the last question (`schema.ERRORS`)."""
         return schema.ERRORS.frame(self._rows)
 
-    def collect(
-        self,
-        kind: schema.Kind,
-        operation: str,
-        targets: Sequence[One],
-        names: Callable[[One], Names],
-        rows: Callable[[One], Sequence[schema.Row] | pd.DataFrame],
-        *,
-        strict: bool = False,
-        complete: bool = True,
-    ) -> pd.DataFrame:
+    def ask(self, question: Question[One], *, strict: bool = False) -> pd.DataFrame:
         """Ask every target for its rows, and return them all as one frame.
 
         Parameters
         ----------
-        kind
-            The kind of the frame.
-        operation
-            What is asked, for the table of errors.
-        targets
-            Whom to ask.
-        names
-            A target's project and environment.
-        rows
-            Asks one target; returns its rows, or its frame when it is made already.
+        question
+            What to ask whom.
         strict
             Raise when some failed.
-        complete
-            False when the targets themselves are not all that there are.
 
         Raises
         ------
@@ -77,33 +177,37 @@ class Failures:
         CreateOSError
             All of them failed: the error of the first.
         """
-        answers = gather(targets, lambda one: _tried(rows, one))
+        operation = next(iter(question.requests), question.targets.operation)
+        targets = question.targets.found(self.client)
+        answers = gather(
+            self.client, targets, lambda client, one: _tried(question.rows, client, one), what=operation
+        )
         failed = [
             (one, answer) for one, answer in zip(targets, answers, strict=True) if isinstance(answer, Exception)
         ]
         self._rows = [
             {"project": project, "environment": environment, "operation": operation, "error": str(error)}
-            for (project, environment), error in ((names(one), error) for one, error in failed)
+            for (project, environment), error in ((question.targets.names(one), error) for one, error in failed)
         ]
         if failed and len(failed) == len(targets):
             raise failed[0][1]
-        whole = complete and not failed
-        frame = kind.concat(
-            _framed(kind, answer, whole=whole) for answer in answers if not isinstance(answer, Exception)
+        whole = not failed and (not isinstance(targets, Listing) or targets.complete)
+        frame = question.kind.concat(
+            _framed(question.kind, answer, whole=whole) for answer in answers if not isinstance(answer, Exception)
         )
         if failed:
             message = f"{len(failed)} of {len(targets)} targets failed: {failed[0][1]} See ws.errors()."
             if strict:
-                raise PartialAnswer(message, frame=frame, errors=self.frame())
-            warnings.warn(PartialWarning(message, self.frame()), stacklevel=4)
+                raise PartialAnswer(message, frame=frame, errors=self.errors())
+            warnings.warn(PartialWarning(message, self.errors()), stacklevel=_depth())
         return frame
 
 
 def _tried(
-    rows: Callable[[One], Sequence[schema.Row] | pd.DataFrame], one: One
+    rows: Callable[[Client, One], Sequence[schema.Row] | pd.DataFrame], client: Client, one: One
 ) -> Sequence[schema.Row] | pd.DataFrame | CreateOSError:
     try:
-        return rows(one)
+        return rows(client, one)
     except CreateOSError as error:
         return error
 
@@ -111,3 +215,11 @@ def _tried(
 def _framed(kind: schema.Kind, answer: Sequence[schema.Row] | pd.DataFrame, *, whole: bool) -> pd.DataFrame:
     frame = answer if isinstance(answer, pd.DataFrame) else kind.frame(answer)
     return frame if whole else frame.assign(complete=False)
+
+
+def _depth() -> int:
+    """Return the ``stacklevel`` at which a warning names the line of the person who asked."""
+    frame, depth = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("createos_nb."):
+        frame, depth = frame.f_back, depth + 1
+    return depth

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from createos_nb.errors import InvalidArgument
 
@@ -105,7 +106,7 @@ class TimeRange:
     @classmethod
     def of(
         cls,
-        since: str | timedelta | None = None,
+        since: Since = None,
         *,
         start: Moment | None = None,
         end: Moment | None = None,
@@ -117,7 +118,8 @@ class TimeRange:
         Parameters
         ----------
         since
-            Length of the window, ending at ``end`` (now when that is not given): ``"15m"``, ``"2h"``.
+            Length of the window, ending at ``end`` (now when that is not given): ``"15m"``, ``"2h"``; or the
+            window itself.
         start, end
             The window's ends; ``start`` and ``since`` exclude each other.
         now
@@ -130,6 +132,10 @@ class TimeRange:
         InvalidArgument
             A naive or malformed time, ``since`` together with ``start``, or an empty window.
         """
+        if isinstance(since, TimeRange):
+            if start is not None or end is not None:
+                raise InvalidArgument("Give a window, or `start` and `end`, not both.")
+            return since
         if since is not None and start is not None:
             raise InvalidArgument("Give `since` or `start`, not both.")
         until = utc(end) if end is not None else (utc(now) if now is not None else datetime.now(UTC))
@@ -155,5 +161,28 @@ class TimeRange:
         """Length of the window."""
         return self.end - self.start
 
+    def pieces(self, longest: timedelta = timedelta(days=1)) -> tuple[TimeRange, ...]:
+        """Return the window cut at UTC midnights, without gap or overlap; whole when it is not longer.
+
+        Cut where every window is cut the same way, a piece of the past is known the next time it is asked for.
+
+        Parameters
+        ----------
+        longest
+            Length up to which a window stays whole.
+        """
+        if self.duration <= longest:
+            return (self,)
+        midnight = self.start.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        cuts = []
+        while midnight < self.end:
+            cuts.append(midnight)
+            midnight += timedelta(days=1)
+        return tuple(TimeRange(start, end) for start, end in pairwise((self.start, *cuts, self.end)))
+
     def __repr__(self) -> str:
         return f"TimeRange({self.start:%Y-%m-%dT%H:%M:%SZ} .. {self.end:%Y-%m-%dT%H:%M:%SZ})"
+
+
+Since = str | timedelta | TimeRange | None
+"""A window that ends now: its length, or the window itself."""

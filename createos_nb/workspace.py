@@ -12,7 +12,7 @@ list, and ``ws[:]`` is everything.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -20,20 +20,24 @@ import pandas as pd
 
 import createos_nb.accessor  # noqa: F401 - registers df.createos
 from createos_nb import schema
+from createos_nb.account import AccountFrames
+from createos_nb.answers import Answers
 from createos_nb.api.projects import Project
 from createos_nb.errors import CreateOSError, InvalidArgument, NotFound
-from createos_nb.fanout import Failures, gather
+from createos_nb.explanation import Explained
+from createos_nb.fanout import FanOut, gather
+from createos_nb.frames import Target
 from createos_nb.markup import escape, one_line
 from createos_nb.plans import deploy
 from createos_nb.plans.journal import Journal
-from createos_nb.selection import Selection, Target
+from createos_nb.selection import Selection
 
 if TYPE_CHECKING:
     from createos_nb.api.client import Client
     from createos_nb.plans.deploy import Deploy
 
 
-class Workspace:
+class Workspace(AccountFrames):
     """What a person works on: frames about everything that a key may see, and selections of it.
 
     Parameters
@@ -48,8 +52,8 @@ class Workspace:
     """
 
     def __init__(self, client: Client) -> None:
-        self.api = client
-        self._failures = Failures()
+        self._fanout = FanOut(client, Answers.of(client))
+        super().__init__(self._fanout)
 
     @property
     def platform(self) -> str:
@@ -77,7 +81,9 @@ class Workspace:
         projects = self._projects(patterns)
         found: list[Target] = []
         for project, environments in zip(
-            projects, gather(projects, lambda one: self.api.environments.list(one.id)), strict=True
+            projects,
+            gather(self.api, projects, lambda client, one: client.environments.list(one.id), what="Selecting"),
+            strict=True,
         ):
             found += [
                 Target(project, environment)
@@ -87,7 +93,7 @@ class Workspace:
         for pattern in patterns:
             if not any(_matches(pattern, *target.names) for target in found):
                 raise NotFound(self._missing(pattern, projects), status=404)
-        return Selection(self.api, tuple(found), self._failures)
+        return Selection(tuple(found), self._fanout)
 
     def _ipython_key_completions_(self) -> list[str]:
         frame = self.environments()
@@ -114,81 +120,24 @@ class Workspace:
         known = ", ".join(item.unique_name for item in self.api.environments.list(project.id)) or "none yet"
         return f"{project.unique_name} has no environment {one_line(pattern[1])!r}. There are: {known}."
 
-    def projects(self) -> pd.DataFrame:
-        """Return all projects (`schema.PROJECTS`), newest first."""
-        listing = self.api.projects.list()
-        return schema.PROJECTS.frame(map(schema.project_row, listing), complete=listing.complete)
+    def explain(self) -> AccountFrames:
+        """Return the same calls, which say what they would cost instead of making requests.
 
-    def environments(self, *, strict: bool = False) -> pd.DataFrame:
-        """Return all environments (`schema.ENVIRONMENTS`) with what is live on them.
+        Returns
+        -------
+        AccountFrames
+            Each call of it returns a frame of kind `schema.EXPLANATION`: the requests it would send, and their
+            share of the budget. It sends one request at most, to learn how many projects there are.
 
-        Parameters
-        ----------
-        strict
-            Raise `PartialAnswer` instead of leaving out the projects that failed.
+        Examples
+        --------
+        >>> ws.explain().deployments()  # doctest: +SKIP
         """
-        return self._each(
-            schema.ENVIRONMENTS,
-            "ListProjectEnvironments",
-            lambda one: [
-                schema.environment_row(one.unique_name, item) for item in self.api.environments.list(one.id)
-            ],
-            strict=strict,
-        )
-
-    def deployments(self, *, strict: bool = False) -> pd.DataFrame:
-        """Return all deployments of all projects (`schema.DEPLOYMENTS`), newest first within each.
-
-        Parameters
-        ----------
-        strict
-            Raise `PartialAnswer` instead of leaving out the projects that failed.
-        """
-        return self._each(schema.DEPLOYMENTS, "ListDeployments", self._deployment_rows, strict=strict)
-
-    def _deployment_rows(self, project: Project) -> list[schema.Row]:
-        environments = self.api.environments.list(project.id)
-        deployments = self.api.deployments.list(project.id)
-        return [
-            {**schema.deployment_row(project.unique_name, item, environments), "complete": deployments.complete}
-            for item in deployments
-        ]
-
-    def domains(self, *, strict: bool = False) -> pd.DataFrame:
-        """Return all domains (`schema.DOMAINS`) with where they lead.
-
-        Parameters
-        ----------
-        strict
-            Raise `PartialAnswer` instead of leaving out the projects that failed.
-        """
-        return self._each(schema.DOMAINS, "ListDomains", self._domain_rows, strict=strict)
-
-    def _domain_rows(self, project: Project) -> list[schema.Row]:
-        environments = self.api.environments.list(project.id)
-        return [
-            schema.domain_row(project.unique_name, item, environments) for item in self.api.domains.list(project.id)
-        ]
-
-    def api_keys(self) -> pd.DataFrame:
-        """Return the API keys (`schema.API_KEYS`), without their secrets."""
-        return schema.API_KEYS.frame(map(schema.api_key_row, self.api.api_keys.list()))
-
-    def quotas(self) -> pd.DataFrame:
-        """Return how much of each quota is used (`schema.QUOTAS`)."""
-        return schema.QUOTAS.frame(schema.quota_rows(self.api.account.quotas()))
-
-    def user(self) -> pd.DataFrame:
-        """Return who the key belongs to (`schema.USER`)."""
-        return schema.USER.frame(schema.user_rows(self.api.account.user()))
-
-    def supported_types(self) -> pd.DataFrame:
-        """Return the runtimes and frameworks that can be built (`schema.SUPPORTED_TYPES`)."""
-        return schema.SUPPORTED_TYPES.frame(map(schema.supported_type_row, self.api.projects.supported_types()))
+        return AccountFrames(Explained(self.api, self._fanout.answers))
 
     def errors(self) -> pd.DataFrame:
         """Return the targets that failed in the last call, and why (`schema.ERRORS`)."""
-        return self._failures.frame()
+        return self._fanout.errors()
 
     def journal(self) -> pd.DataFrame:
         """Return what was changed from this machine (`schema.JOURNAL`), oldest first.
@@ -221,20 +170,6 @@ class Workspace:
         if not found:
             raise NotFound(self._missing((project, ""), found), status=404)
         return deploy(self.api, project=found[0].unique_name, project_id=found[0].id, directory=directory)
-
-    def _each(
-        self, kind: schema.Kind, operation: str, rows: Callable[[Project], list[schema.Row]], *, strict: bool
-    ) -> pd.DataFrame:
-        listing = self.api.projects.list()
-        return self._failures.collect(
-            kind,
-            operation,
-            list(listing),
-            lambda one: (one.unique_name, None),
-            rows,
-            strict=strict,
-            complete=listing.complete,
-        )
 
 
 def _patterns(key: str | Sequence[str] | slice) -> list[tuple[str, str]]:

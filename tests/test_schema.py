@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from createos_nb import schema
 from createos_nb.api.account import Quotas, User
-from createos_nb.api.analytics import Analytics, OverallRequests, RequestsOverTimeRow, SuccessPercentage
+from createos_nb.api.analytics import Analytics, OverallRequests, RequestsOverTimeRow
 from createos_nb.api.api_keys import APIKey
 from createos_nb.api.deployments import STATUSES, BuildLogLine, Deployment
 from createos_nb.api.domains import Domain
@@ -464,7 +464,7 @@ def test_a_window_without_requests_has_no_error_rate():
     assert frame[["error_rate", "top_path", "top_error_path"]].isna().all(axis=None)
     overall = schema.overall_requests_row("shop", "production", WINDOW, OverallRequests.model_validate(nothing))
     assert schema.OVERALL_REQUESTS.frame([overall])["requests"].tolist() == [0]
-    share = schema.success_percentage_row("s", "p", WINDOW, SuccessPercentage(success_percentage=99.5))
+    share = schema.success_percentage_row("s", "p", WINDOW, 99.5)
     assert schema.SUCCESS_PERCENTAGE.frame([share])["success_percentage"].tolist() == [99.5]
 
 

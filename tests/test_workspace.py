@@ -18,6 +18,13 @@ from createos_nb.workspace import Workspace
 
 FRAMES = {
     "projects": schema.PROJECTS,
+    "apps": schema.APPS,
+    "cronjobs": schema.CRONJOBS,
+    "security_scans": schema.SECURITY_SCANS,
+    "transfers": schema.TRANSFERS,
+    "templates": schema.TEMPLATES,
+    "github_accounts": schema.GITHUB_ACCOUNTS,
+    "github_repositories": schema.GITHUB_REPOSITORIES,
     "environments": schema.ENVIRONMENTS,
     "deployments": schema.DEPLOYMENTS,
     "domains": schema.DOMAINS,
@@ -36,6 +43,7 @@ OF_A_SELECTION = {
     "resources": schema.RESOURCES,
     "logs": schema.LOGS,
     "build_logs": schema.BUILD_LOGS,
+    "security_scans": schema.SECURITY_SCANS,
 }
 ANALYTICS = {
     "overall_requests": schema.OVERALL_REQUESTS,
@@ -122,6 +130,7 @@ def test_every_frame_of_a_selection_has_the_columns_of_its_kind_also_when_empty(
 def test_every_kind_of_frame_is_asked_for_here():
     kinds = {name: kind for name, kind in vars(schema).items() if isinstance(kind, schema.Kind)}
     asked = [*FRAMES.values(), *OF_A_SELECTION.values(), *ANALYTICS.values()]
+    asked += [schema.GITHUB_BRANCHES, schema.EXPLANATION]  # of a repository, and of explain()
     assert {name for name, kind in kinds.items() if kind not in asked} == set()
 
 

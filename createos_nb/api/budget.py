@@ -71,10 +71,13 @@ class Pace:
         ``"interactive"``, or ``"background"`` for work that leaves room for a person.
     patience_s
         Seconds to wait for a place at most; beyond it `RateLimited` is raised at once.
+    stop
+        Once it is set, waits end and nothing more is sent: `GivenUp`.
     """
 
     lane: Lane = "interactive"
     patience_s: float = 20.0
+    stop: threading.Event | None = None
 
 
 class Budget:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -146,7 +149,9 @@ class Client:
         """Where requests go and how they are signed."""
         return self._settings
 
-    def paced(self, *, lane: Lane = "background", patience_s: float = 900.0) -> Client:
+    def paced(
+        self, *, lane: Lane = "background", patience_s: float = 900.0, stop: threading.Event | None = None
+    ) -> Client:
         """Return a client that shares this one's connections and budget, and waits in another way.
 
         Parameters
@@ -155,12 +160,23 @@ class Client:
             ``"background"`` leaves a fifth of each window to those who wait in front of a screen.
         patience_s
             Seconds to wait for a place in the budget, up to two hours.
+        stop
+            Setting it ends every wait of this client's calls, and keeps them from sending more: they raise
+            `GivenUp`.
         """
         other = object.__new__(Client)
         other._settings = self._settings
-        mine = self._driver
-        other._begin(Driver(mine.transport, mine.budget, _pace(lane, patience_s), mine.retries))
+        other._begin(self._driver.paced(replace(_pace(lane, patience_s), stop=stop)))
         return other
+
+    @property
+    def stop(self) -> threading.Event | None:
+        """What gives this client's calls up, if it was paced with one."""
+        return self._driver.pace.stop
+
+    def now(self) -> datetime:
+        """Return the present by the platform's clock, as far as its answers tell; aware UTC."""
+        return self._driver.clock.now()
 
     def info(self) -> dict[str, Any]:
         """Return which platform and which key are in use, and what is left of the budget; the key is masked."""
@@ -229,9 +245,12 @@ class AsyncClient:
         """
         other = object.__new__(AsyncClient)
         other._settings = self._settings
-        mine = self._driver
-        other._begin(AsyncDriver(mine.transport, mine.budget, _pace(lane, patience_s), mine.retries))
+        other._begin(self._driver.paced(_pace(lane, patience_s)))
         return other
+
+    def now(self) -> datetime:
+        """Return the present by the platform's clock, as far as its answers tell; aware UTC."""
+        return self._driver.clock.now()
 
     def info(self) -> dict[str, Any]:
         """Return which platform and which key are in use, and what is left of the budget; the key is masked."""

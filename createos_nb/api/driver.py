@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from createos_nb.api.budget import Budget, Pace, Retries
+from createos_nb.api.clock import PlatformClock
 from createos_nb.api.message import Exchange, Request, Reserve, Response, Step, Unanswered, Work
-from createos_nb.errors import ConnectionFailed, OutcomeUnknown
+from createos_nb.errors import ConnectionFailed, GivenUp, OutcomeUnknown
 
 T = TypeVar("T")
 
@@ -64,15 +65,27 @@ class Driver:
         How to wait for a place in it.
     retries
         How many further attempts there may be; shared by drivers of one transport.
+    clock
+        The platform's; shared by drivers of one transport.
     """
 
     def __init__(
-        self, transport: Transport, budget: Budget, pace: Pace | None = None, retries: Retries | None = None
+        self,
+        transport: Transport,
+        budget: Budget,
+        pace: Pace | None = None,
+        retries: Retries | None = None,
+        clock: PlatformClock | None = None,
     ) -> None:
         self.transport = transport
         self.budget = budget
         self.pace = pace if pace is not None else Pace()
         self.retries = retries if retries is not None else Retries()
+        self.clock = clock if clock is not None else PlatformClock()
+
+    def paced(self, pace: Pace) -> Driver:
+        """Return a driver that shares all of this one's, but waits in another way."""
+        return Driver(self.transport, self.budget, pace, self.retries, self.clock)
 
     def run(self, exchange: Exchange[T]) -> T:
         """Carry an exchange out and return its value."""
@@ -97,9 +110,11 @@ class Driver:
         if isinstance(step, Work):
             return step.call()
         if isinstance(step, Request):
+            self._unless_given_up()
             response = self.transport.send(step)
             self.budget.learn(response)
             self.retries.earn(response)
+            self.clock.learn(response)
             return response
         if isinstance(step, Reserve):
             if step.attempt > 1 and not self.retries.take():
@@ -107,26 +122,47 @@ class Driver:
             wait_s, place = self.budget.reserve(step.request, self.pace)
             if wait_s > 0:
                 try:
-                    time.sleep(wait_s)
+                    self._sleep(wait_s)
                 except BaseException:
                     self.budget.release(step.request, place)
                     raise
             return True
         if step.seconds > 0:
-            time.sleep(step.seconds)
+            self._sleep(step.seconds)
         return time.monotonic()
+
+    def _sleep(self, seconds: float) -> None:
+        if self.pace.stop is None:
+            time.sleep(seconds)
+        else:
+            self.pace.stop.wait(seconds)
+            self._unless_given_up()
+
+    def _unless_given_up(self) -> None:
+        if self.pace.stop is not None and self.pace.stop.is_set():
+            raise GivenUp("Nothing more was sent: the call that this was part of was given up.")
 
 
 class AsyncDriver:
     """Carries exchanges out over a transport, awaiting; the twin of `Driver`."""
 
     def __init__(
-        self, transport: AsyncTransport, budget: Budget, pace: Pace | None = None, retries: Retries | None = None
+        self,
+        transport: AsyncTransport,
+        budget: Budget,
+        pace: Pace | None = None,
+        retries: Retries | None = None,
+        clock: PlatformClock | None = None,
     ) -> None:
         self.transport = transport
         self.budget = budget
         self.pace = pace if pace is not None else Pace()
         self.retries = retries if retries is not None else Retries()
+        self.clock = clock if clock is not None else PlatformClock()
+
+    def paced(self, pace: Pace) -> AsyncDriver:
+        """Return a driver that shares all of this one's, but waits in another way."""
+        return AsyncDriver(self.transport, self.budget, pace, self.retries, self.clock)
 
     async def run(self, exchange: Exchange[T]) -> T:
         """Carry an exchange out and return its value."""
@@ -154,6 +190,7 @@ class AsyncDriver:
             response = await self.transport.send(step)
             self.budget.learn(response)
             self.retries.earn(response)
+            self.clock.learn(response)
             return response
         if isinstance(step, Reserve):
             if step.attempt > 1 and not self.retries.take():

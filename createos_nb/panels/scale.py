@@ -56,7 +56,7 @@ class ScaleModel(PanelModel):
 
     def _read(self) -> None:
         # Without resources the plan is refused, with the reason; the controls then stay at their least.
-        if resources := self.selection.now(self.target).resources:
+        if resources := self.target.now(self.selection.api).resources:
             self.replicas, self.cpu_millicores, self.memory_mb = resources.replicas, resources.cpu, resources.memory
 
     def _plan(self) -> Plan:

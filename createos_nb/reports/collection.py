@@ -90,7 +90,7 @@ class Collection:
         return masked(answer, self.secrets)
 
     def _live(self) -> pd.DataFrame:
-        environment = self._selection.now(self._target)
+        environment = self._target.now(self._selection.api)
         public = [
             self._workspace.api.settings.api_url,
             str(self._target),
@@ -116,7 +116,7 @@ class Collection:
         if not self._variables_are_known:
             raise CreateOSError("Left out: the variables whose values to mask in it could not be read.")
         # The platform only gives the log's end, so what came after the window is cut off here.
-        logs = self._selection.logs(since=datetime.now(UTC) - self._window.start)
+        logs = self._selection.logs(since=self._window)
         return logs[logs["timestamp"].isna() | _within(logs["timestamp"], self._window)].reset_index(drop=True)
 
     def _journal(self) -> pd.DataFrame:

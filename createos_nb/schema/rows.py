@@ -24,7 +24,6 @@ from createos_nb.api.analytics import (
     PathCount,
     RequestsOverTimeRow,
     StatusCount,
-    SuccessPercentage,
 )
 from createos_nb.api.api_keys import APIKey
 from createos_nb.api.deployments import BuildLogLine, Deployment
@@ -192,9 +191,9 @@ def rpm_row(project: str, environment: str, window: TimeRange, answer: RPM) -> R
     }
 
 
-def success_percentage_row(project: str, environment: str, window: TimeRange, answer: SuccessPercentage) -> Row:
+def success_percentage_row(project: str, environment: str, window: TimeRange, percentage: float) -> Row:
     """Return the row of an environment for `SUCCESS_PERCENTAGE`."""
-    return {**_windowed(project, environment, window), "success_percentage": answer.success_percentage}
+    return {**_windowed(project, environment, window), "success_percentage": percentage}
 
 
 def requests_over_time_rows(

@@ -14,9 +14,11 @@ import nbformat
 import pytest
 
 from createos_nb import incident
+from createos_nb.answers import Answers
 from createos_nb.api.client import Client
 from createos_nb.api.secret import Secret
 from createos_nb.errors import InvalidArgument
+from createos_nb.fanout import FanOut
 from createos_nb.selection import Selection
 from createos_nb.traffic import Traffic
 
@@ -124,7 +126,7 @@ def test_the_reports_own_code_makes_the_report_again(production, tmp_path, platf
 
 def test_an_outage_of_the_platform_becomes_gaps_and_still_a_report(production, tmp_path):
     with Client("http://127.0.0.1:9", api_key="skp_0123456789", timeout_s=1) as nowhere:
-        selection = Selection(nowhere, production.targets(), production._failures)
+        selection = Selection(production.targets(), FanOut(nowhere, Answers(None)))
         report = incident("INC-7", selection, since="10m").report(tmp_path / "inc-7.ipynb", html=True)
     missing = {gap.source for gap in report.evidence.gaps}
     assert {"the environment", "counts of requests", "requests over time", "the runtime log"} <= missing

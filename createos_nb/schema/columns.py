@@ -1,0 +1,44 @@
+"""Columns: the sorts of column that kinds are made of."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from createos_nb.schema.kind import Column
+
+
+def text(name: str, meaning: str) -> Column:
+    """Return a column of text."""
+    return Column(name, "str", "", meaning)
+
+
+def time(name: str, meaning: str) -> Column:
+    """Return a column of moments."""
+    return Column(name, "datetime64[us, UTC]", "", meaning)
+
+
+def whole(name: str, unit: str, meaning: str) -> Column:
+    """Return a column of whole numbers, none missing."""
+    return Column(name, "int64", unit, meaning)
+
+
+def maybe_whole(name: str, unit: str, meaning: str) -> Column:
+    """Return a column of whole numbers, some of which may be missing."""
+    return Column(name, "Int64", unit, meaning)
+
+
+def number(name: str, unit: str, meaning: str) -> Column:
+    """Return a column of numbers."""
+    return Column(name, "float64", unit, meaning)
+
+
+def flag(name: str, meaning: str) -> Column:
+    """Return a column of yes and no."""
+    return Column(name, "bool", "", meaning)
+
+
+def status(meaning: str, annotated: Any) -> Column:
+    """Return a column of a state, in the order that its model documents."""
+    # The documented values stand once, beside the model they belong to.
+    documented = get_args(annotated)[1].json_schema["enum"]
+    return Column("status", "category", "", meaning, tuple(documented))
