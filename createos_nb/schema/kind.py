@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from createos_nb.api.garbage import held as collector_held
 from createos_nb.errors import FrameError
 
 Dtype = Literal["str", "datetime64[us, UTC]", "int64", "Int64", "float64", "bool", "category"]
@@ -38,6 +39,9 @@ class Column:
     meaning: str
     values: tuple[str, ...] = ()
 
+
+_ROW_BYTES = 200
+"""About what a row's objects take, for the collector that looks at all of them while more are made."""
 
 COMPLETE = Column("complete", "bool", "", "Nothing is missing from the answer this row is part of.")
 
@@ -94,6 +98,10 @@ class Kind:
             A row has a name this kind does not know, or a value its column cannot hold.
         """
         held = list(rows)
+        with collector_held(len(held) * _ROW_BYTES):
+            return self._framed(held, complete=complete)
+
+    def _framed(self, held: Sequence[Mapping[str, object]], *, complete: bool) -> pd.DataFrame:
         known = set(self.names)
         for row in held:
             if not row.keys() <= known:
