@@ -109,13 +109,32 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="One line of JSO
     show_default=True,
     help="Requests a key has: as many as it likes, or as on the real platform.",
 )
+@click.option(
+    "--idle-after",
+    default="never",
+    show_default=True,
+    metavar="DURATION",
+    help="Put to sleep what had no request for so long, such as 15m; the next request wakes it.",
+)
 @_as_json
 @_plainly
-def up(state: Path | None, *, port: int, gateway_port: int, rate_limit: RateLimit, as_json: bool) -> None:
-    """Start it, or find the one that runs, which keeps its own rate limit."""
+def up(
+    state: Path | None, *, port: int, gateway_port: int, rate_limit: RateLimit, idle_after: str, as_json: bool
+) -> None:
+    """Start it, or find the one that runs, which keeps its own settings."""
     from createos_nb.platform import service
+    from createos_nb.platform.options import Options
 
-    _show(service.start(state, api_port=port, gateway_port=gateway_port, rate_limit=rate_limit), as_json=as_json)
+    options = Options(idle_s=_seconds(idle_after))
+    address = service.start(state, api_port=port, gateway_port=gateway_port, rate_limit=rate_limit, options=options)
+    _show(address, as_json=as_json)
+
+
+def _seconds(text: str) -> float | None:
+    """Return how long a duration is, None for never."""
+    from createos_nb.timerange import duration
+
+    return None if text.strip().lower() == "never" else duration(text).total_seconds()
 
 
 @local.command()

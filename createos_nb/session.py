@@ -8,6 +8,7 @@ from pathlib import Path
 from createos_nb.api.client import Client, TransportName
 from createos_nb.api.secret import Secret
 from createos_nb.extras import require
+from createos_nb.timerange import duration
 from createos_nb.workspace import Workspace
 
 
@@ -39,7 +40,11 @@ def connect(
 
 
 def local(
-    scenario: str | None = None, *, state: str | os.PathLike[str] | None = None, ephemeral: bool = False
+    scenario: str | None = None,
+    *,
+    state: str | os.PathLike[str] | None = None,
+    ephemeral: bool = False,
+    idle_after: str | None = None,
 ) -> Workspace:
     """Return a workspace on an embedded CreateOS on this machine, started when it is not running.
 
@@ -55,6 +60,9 @@ def local(
         Directory of its state; default in the package's home.
     ephemeral
         A platform of this process alone, in a temporary directory, that ends with it.
+    idle_after
+        Put to sleep what had no request for so long, such as ``"15m"``; the next request wakes it. None for
+        never. A platform that runs already keeps its own.
 
     Raises
     ------
@@ -65,12 +73,14 @@ def local(
     """
     require("local", "The embedded platform")
     from createos_nb.platform import service
+    from createos_nb.platform.options import Options
 
+    options = Options(idle_s=duration(idle_after).total_seconds() if idle_after is not None else None)
     if scenario is not None:
         from createos_nb.platform.scenarios import LOAD, checked
 
         loading = LOAD.exchange(checked(scenario))
-    address = service.start(Path(state) if state is not None else None, ephemeral=ephemeral)
+    address = service.start(Path(state) if state is not None else None, ephemeral=ephemeral, options=options)
     client = Client(address.api_url, api_key=Path(address.key_file))
     if scenario is not None:
         client.projects.run(loading)

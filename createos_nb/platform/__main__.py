@@ -23,6 +23,7 @@ from createos_nb.api.mcp import ENDPOINT
 from createos_nb.errors import PlatformError
 from createos_nb.platform.app import create_app
 from createos_nb.platform.budget import RATE_LIMITS, Limits
+from createos_nb.platform.options import Options
 from createos_nb.platform.platform import Platform
 from createos_nb.platform.service import Address
 
@@ -77,8 +78,10 @@ def _listen(port: int, preferred: str | None) -> socket.socket:
     raise PlatformError("No port is free on this machine.")
 
 
-async def _serve(state: Path, api_port: int, gateway_port: int, *, ephemeral: bool, limits: Limits) -> None:
-    platform = Platform(state)
+async def _serve(
+    state: Path, api_port: int, gateway_port: int, *, ephemeral: bool, limits: Limits, options: Options
+) -> None:
+    platform = Platform(state, options)
     try:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -89,7 +92,7 @@ async def _serve(state: Path, api_port: int, gateway_port: int, *, ephemeral: bo
         api_socket = _listen(api_port, platform.store.fact("api_port"))
         gateway_socket = _listen(gateway_port, platform.store.fact("gateway_port"))
         platform.api_url, platform.gateway_url = _origin(api_socket), _origin(gateway_socket)
-        await platform.lifecycle.recover()
+        await platform.begin()
         servers = [await _Server(_api_config(platform, limits)).begin(api_socket)]
         # The gateway's socket takes connections from here on; its libraries load while the API answers.
         _announce(platform, state, _origin(api_socket))
@@ -175,6 +178,7 @@ def main() -> None:
     parser.add_argument("--api-port", type=int, default=0)
     parser.add_argument("--gateway-port", type=int, default=0)
     parser.add_argument("--rate-limit", choices=RATE_LIMITS, default="generous")
+    parser.add_argument("--options", default="{}", help="createos_nb.platform.options as JSON")
     parser.add_argument("--ephemeral", action="store_true", help="end when standard input does")
     arguments = parser.parse_args()
     os.umask(0o077)
@@ -187,7 +191,8 @@ def main() -> None:
         try:
             limits = RATE_LIMITS[arguments.rate_limit]
             ports = arguments.api_port, arguments.gateway_port
-            asyncio.run(_serve(state, *ports, ephemeral=arguments.ephemeral, limits=limits))
+            ephemeral, options = arguments.ephemeral, Options.from_json(arguments.options)
+            asyncio.run(_serve(state, *ports, ephemeral=ephemeral, limits=limits, options=options))
         finally:
             (state / "address.json").unlink(missing_ok=True)
     except PlatformError as error:

@@ -146,8 +146,10 @@ class Gateway:
         for _ in range(3):
             upstream = self._routes.pick(hosts[0])
             if upstream is None:
-                await request.refuse(503, "Nothing runs in this environment now. Deploy, or try again in a moment.")
-                return
+                if (reason := await self._routes.ready(request.environment_id)) is not None:
+                    await request.refuse(503, reason)
+                    return
+                continue
             request.upstream = upstream
             with suppress(aiohttp.ClientConnectorError), self._routes.using(upstream):
                 await passing(request, upstream)

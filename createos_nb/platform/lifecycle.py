@@ -55,7 +55,8 @@ class Lifecycle:
         pipeline.on_deployed = self._promote_by_itself
 
     def _promote_by_itself(self, deployment: Deployment) -> None:
-        built = self.store.find(Deployment, project_id=deployment.project_id, status="deployed")
+        others = self.store.find(Deployment, project_id=deployment.project_id)
+        built = [other for other in others if other.status in {"deployed", "sleeping"}]
         if any((other.version_number or 0) > (deployment.version_number or 0) for other in built):
             return  # Built faster than this one, and newer.
         for environment in self.store.find(Environment, project_id=deployment.project_id):
@@ -86,11 +87,11 @@ class Lifecycle:
         environment = self.store.get(Environment, environment_id)
         deployment = self.store.get(Deployment, deployment_id)
         variables = started_with(deployment, environment)
-        live = {"project_deployment_id": deployment_id, "live_variables_json": variables}
+        live = {"project_deployment_id": deployment_id, "live_variables_json": variables, "asleep_at": None}
         try:
             await self._serve(environment, deployment_id, variables)
         except StartFailed as failure:
-            self._say(environment_id, deployment_id, failure)
+            self.say(environment_id, deployment_id, failure)
             live = {}
         with self.store.transaction():
             self.store.change(Environment, environment_id, **live)
@@ -100,6 +101,17 @@ class Lifecycle:
                 self.store.change(Deployment, deployment_id, status="deployed")
         # A domain may have been added, or led elsewhere, while it was started.
         self.route(environment_id)
+
+    async def serve_live(self, environment: Environment) -> None:
+        """Serve what is live on an environment, with the variables it had when it went live.
+
+        Raises
+        ------
+        StartFailed
+            It did not start.
+        """
+        deployment_id = str(environment.project_deployment_id)
+        await self._serve(environment, deployment_id, self.store.live_variables(environment.id))
 
     async def _serve(self, environment: Environment, deployment_id: str, variables: Variables) -> None:
         written = self.store.artefact(deployment_id)
@@ -141,7 +153,7 @@ class Lifecycle:
                 cpu_millicores=resources.cpu,
             )
         except StartFailed as failure:
-            self._say(environment_id, environment.project_deployment_id, failure)
+            self.say(environment_id, environment.project_deployment_id, failure)
             running = max(1, len(self.serving.processes_of(environment_id)))
             held = resources.model_copy(update={"replicas": running})
             self.store.change(Environment, environment_id, resources_json=held)
@@ -150,28 +162,28 @@ class Lifecycle:
         """Note that an environment is being changed, and change it when what was begun before is done."""
         self.store.change(Environment, environment_id, **changes)
         self._pending[environment_id] = self._pending.get(environment_id, 0) + 1
-        self._run(self._in_turn(environment_id, work))
+        self.run(self._in_turn(environment_id, work))
 
     async def _in_turn(self, environment_id: str, work: Callable[[], Awaitable[None]]) -> None:
-        async with self._lock(environment_id):
-            if self._stays(environment_id):
+        async with self.lock(environment_id):
+            if self.stays(environment_id):
                 try:
                     await work()
                 except Exception as error:  # noqa: BLE001 - whatever happened, it must come to rest
                     _log.exception("Changing environment %s failed.", environment_id)
-                    self._say(environment_id, None, StartFailed(f"The platform failed: {error}. See its own log."))
+                    self.say(environment_id, None, StartFailed(f"The platform failed: {error}. See its own log."))
             self._pending[environment_id] -= 1
             if not self._pending[environment_id]:
                 del self._pending[environment_id]
                 self._latest.pop(environment_id, None)
-                if self._stays(environment_id):
+                if self.stays(environment_id):
                     self.store.change(Environment, environment_id, status="active", wanted_deployment_id=None)
 
-    def _stays(self, environment_id: str) -> bool:
+    def stays(self, environment_id: str) -> bool:
         """Whether an environment is there, and is not being deleted."""
         return any(found.status != "deleting" for found in self.store.find(Environment, id=environment_id))
 
-    def _say(self, environment_id: str, deployment_id: str | None, failure: StartFailed) -> None:
+    def say(self, environment_id: str, deployment_id: str | None, failure: StartFailed) -> None:
         """Write into the logs why something did not come about; its own last lines are there already."""
         self.runtime_logs.write(environment_id, deployment_id or "platform", 0, failure.reason)
         if deployment_id is not None:
@@ -192,16 +204,22 @@ class Lifecycle:
         """Begin to serve again what was live."""
         self.store.change(Project, project.id, status="active")
         for environment in self.store.find(Environment, project_id=project.id):
-            if environment.project_deployment_id is not None and environment.status != "deleting":
+            if self.store.sleeps(environment.id) and environment.status != "deleting":
+                self._begin(environment.id, partial(self._doze, environment.id), status="updating")
+            elif environment.project_deployment_id is not None and environment.status != "deleting":
                 self.promote(environment, self.store.get(Deployment, environment.project_deployment_id))
+
+    async def _doze(self, environment_id: str) -> None:
+        environment = self.store.get(Environment, environment_id)
+        self.serving.set_hosts(environment_id, self.hosts(environment), asleep=True)
 
     def delete_environment(self, environment: Environment) -> None:
         """Begin to delete an environment."""
         self.store.change(Environment, environment.id, status="deleting")
-        self._run(self._delete_environment(environment.id))
+        self.run(self._delete_environment(environment.id))
 
     async def _delete_environment(self, environment_id: str) -> None:
-        async with self._lock(environment_id):
+        async with self.lock(environment_id):
             await self.serving.stop(environment_id)
             with self.store.transaction():
                 for domain in self.store.find(Domain, environment_id=environment_id):
@@ -214,7 +232,7 @@ class Lifecycle:
             self.store.change(Project, project.id, status="deleting")
             for environment in self.store.find(Environment, project_id=project.id):
                 self.store.change(Environment, environment.id, status="deleting")
-        self._run(self._delete_project(project.id))
+        self.run(self._delete_project(project.id))
 
     async def _delete_project(self, project_id: str) -> None:
         deployments = self.store.find(Deployment, project_id=project_id)
@@ -270,6 +288,9 @@ class Lifecycle:
         live = environment.project_deployment_id
         if self.store.get(Project, environment.project_id).status == "suspended":
             live = wanted = None
+        elif live is not None and self.store.sleeps(environment.id):
+            self.serving.set_hosts(environment.id, self.hosts(environment), asleep=True)
+            live = None
         if live is not None:
             self._begin(environment.id, lambda: self._serve_again(environment, live), status="promoting")
         if wanted is not None:
@@ -279,9 +300,9 @@ class Lifecycle:
 
     async def _serve_again(self, environment: Environment, deployment_id: str) -> None:
         try:
-            await self._serve(environment, deployment_id, self.store.live_variables(environment.id))
+            await self.serve_live(environment)
         except StartFailed as failure:
-            self._say(environment.id, deployment_id, failure)
+            self.say(environment.id, deployment_id, failure)
             self.store.change(Deployment, deployment_id, status="crashing")
         self.route(environment.id)
 
@@ -293,10 +314,12 @@ class Lifecycle:
         await self.pipeline.close()
         await self.serving.close()
 
-    def _lock(self, environment_id: str) -> asyncio.Lock:
+    def lock(self, environment_id: str) -> asyncio.Lock:
+        """Return what is held while an environment is changed."""
         return self._locks.setdefault(environment_id, asyncio.Lock())
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something in the background; `close` ends it."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)

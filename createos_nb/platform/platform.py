@@ -20,14 +20,17 @@ from createos_nb.api.projects import Project
 from createos_nb.api.secret import Secret
 from createos_nb.errors import Conflict, PlatformError
 from createos_nb.platform.buildlogs import BuildLogs
+from createos_nb.platform.clock import Clock
 from createos_nb.platform.downloads import Downloads
 from createos_nb.platform.lifecycle import Lifecycle
+from createos_nb.platform.options import Options
 from createos_nb.platform.pipeline import Pipeline
 from createos_nb.platform.processes import Supervisor
 from createos_nb.platform.routes import Routes
 from createos_nb.platform.runtimelogs import RuntimeLogs
 from createos_nb.platform.service import DATABASE
 from createos_nb.platform.serving import Serving
+from createos_nb.platform.sleep import Sleep
 from createos_nb.platform.store import Store, digest
 
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ class Platform:
     ----------
     state
         Its directory.
+    options
+        How it is to behave.
 
     Raises
     ------
@@ -51,12 +56,14 @@ class Platform:
         The state is damaged, incomplete, or not of this version.
     """
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, options: Options = Options()) -> None:  # noqa: B008 - it is frozen
+        self.options = options
+        self.clock = Clock()
         self._key_file = state / "key"
         self.store = Store(state / DATABASE, fresh=not self._key_file.exists())
         sources = state / "sources"
         sources.mkdir(mode=0o700, exist_ok=True)
-        self.routes = Routes()
+        self.routes = Routes(self.clock.time)
         runtime_logs = RuntimeLogs(state / "runtime-logs")
         # Of the path, so that a copied state does not take the original's processes for its own.
         owner = hashlib.sha256(os.fsencode(state)).hexdigest()[:16]
@@ -68,12 +75,23 @@ class Platform:
             runtime_logs,
             Pipeline(self.store, supervisor, BuildLogs(state / "build-logs"), sources, owner=owner),
         )
+        self.sleep = Sleep(self.lifecycle, self.routes, self.clock, idle_s=options.idle_s)
         self.api_url = ""
         self.gateway_url = ""
         self.downloads = Downloads()
         self._ensure_user()
         self._access_log_file = state / "access.duckdb"
         self._access_log: asyncio.Task[AccessLog] | None = None
+
+    async def begin(self) -> None:
+        """Take up what an earlier, ended or killed platform left, and what goes on by itself."""
+        waking = self.sleep.interrupted()
+        for deployment in waking:
+            self.store.change(Deployment, deployment.id, status="sleeping")
+        await self.lifecycle.recover()
+        for deployment in waking:
+            self.sleep.wake(deployment)
+        self.lifecycle.run(self.sleep.watch())
 
     async def access_log(self) -> AccessLog:
         """Return the access log, opened at first use: its database engine loads longer than all the rest.
@@ -127,6 +145,7 @@ class Platform:
 
     async def close(self) -> None:
         """End the applications, write what is buffered, close the files."""
+        await self.sleep.close()
         await self.lifecycle.close()
         self.lifecycle.runtime_logs.close()
         if self._access_log is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,9 +22,26 @@ class Upstream:
 
 
 class Routes:
-    """Which applications answer for which host; changed at once, never between two parts of a request."""
+    """Which applications answer for which host; changed at once, never between two parts of a request.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    clock
+        The unix time in seconds.
+
+    Attributes
+    ----------
+    asleep
+        The environments that nothing runs for until they are asked for.
+    wake
+        Called with one of them when it is; returns why it cannot answer, None when it can.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.asleep: set[str] = set()
+        self.wake: Callable[[str], Awaitable[str | None]] | None = None
+        self._clock = clock
+        self._used: dict[str, float] = {}
         self._environments: dict[str, str] = {}
         self._hosts: dict[str, frozenset[str]] = {}
         self._upstreams: dict[str, tuple[Upstream, ...]] = {}
@@ -40,13 +59,21 @@ class Routes:
         upstreams
             Each gets its share of the requests; with none of them the hosts answer 503.
         """
-        self.remove(environment_id)
+        self._forget(environment_id)
         self._hosts[environment_id] = frozenset(_host(host) for host in hosts)
         self._upstreams[environment_id] = tuple(upstreams)
         self._environments.update(dict.fromkeys(self._hosts[environment_id], environment_id))
+        if upstreams:
+            self.asleep.discard(environment_id)
+            self._used[environment_id] = self._clock()
 
     def remove(self, environment_id: str) -> None:
         """Forget an environment: its hosts answer 421."""
+        self.asleep.discard(environment_id)
+        self._used.pop(environment_id, None)
+        self._forget(environment_id)
+
+    def _forget(self, environment_id: str) -> None:
         for host in self._hosts.pop(environment_id, ()):
             if self._environments.get(host) == environment_id:
                 del self._environments[host]
@@ -68,6 +95,20 @@ class Routes:
         self._next[environment_id] = turn + 1
         return upstreams[turn]
 
+    async def ready(self, environment_id: str) -> str | None:
+        """Wake an environment if it sleeps; return why nothing can answer for it, None when something does."""
+        if environment_id in self.asleep and self.wake is not None:
+            return await self.wake(environment_id)
+        if self._upstreams.get(environment_id):
+            return None
+        return "Nothing runs in this environment now. Deploy, or try again in a moment."
+
+    def unused_since(self, environment_id: str) -> float:
+        """Return when an environment was last asked for or changed, in unix seconds; infinity while it answers."""
+        if any(upstream.environment_id == environment_id for upstream in self._active):
+            return math.inf
+        return self._used.get(environment_id, -math.inf)
+
     @contextmanager
     def using(self, upstream: Upstream) -> Iterator[None]:
         """Count a request to an application, so that `drained` waits for it."""
@@ -76,6 +117,8 @@ class Routes:
             yield
         finally:
             self._active[upstream] -= 1
+            if upstream.environment_id in self._used:
+                self._used[upstream.environment_id] = self._clock()
             if not self._active[upstream]:
                 del self._active[upstream]
                 if upstream in self._waiting:

@@ -22,6 +22,7 @@ from typing import Literal
 from createos_nb.api.secret import Secret
 from createos_nb.errors import PlatformError
 from createos_nb.markup import one_line
+from createos_nb.platform.options import Options
 from createos_nb.settings import home
 
 RateLimit = Literal["generous", "documented"]
@@ -77,6 +78,7 @@ def start(
     api_port: int = 0,
     gateway_port: int = 0,
     rate_limit: RateLimit = "generous",
+    options: Options = Options(),  # noqa: B008 - it is frozen
     timeout_s: float = 20.0,
 ) -> Address:
     """Start a platform, or return the one that runs on this state already.
@@ -92,6 +94,8 @@ def start(
     rate_limit
         ``"documented"`` gives each key what the real platform gives: 100 requests a minute, 1000 an hour, 10
         uploads a minute; one that runs already keeps its own.
+    options
+        How else it is to behave; one that runs already keeps its own.
     timeout_s
         Seconds until it must answer.
 
@@ -106,7 +110,7 @@ def start(
         return _with_ports(running, api_port, gateway_port)
     command = [sys.executable, "-m", "createos_nb.platform", "--state", str(directory)]
     command += ["--api-port", str(api_port), "--gateway-port", str(gateway_port)]
-    command += ["--rate-limit", rate_limit]
+    command += ["--rate-limit", rate_limit, "--options", options.to_json()]
     log = directory / "platform.log"
     with log.open("ab") as output:
         began = output.tell()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
@@ -164,6 +165,31 @@ class Serving:
             served.replicas = replicas
             self._retire(served, surplus)
 
+    async def sleep(self, environment_id: str, hosts: Sequence[str], *, unused_since: float = math.inf) -> bool:
+        """End what an environment serves after the requests under way; it is started when it is asked for.
+
+        Parameters
+        ----------
+        hosts
+            By which it is asked for.
+        unused_since
+            Leave it when it was used after this time, in unix seconds.
+
+        Returns
+        -------
+        bool
+            Whether it sleeps.
+        """
+        async with self._lock(environment_id):
+            if self._routes.unused_since(environment_id) > unused_since:
+                return False
+            served = self._served.pop(environment_id, None)
+            self._routes.replace(environment_id, hosts, ())
+            self._routes.asleep.add(environment_id)
+            if served is not None:
+                await asyncio.gather(*(self._drain(process) for process in served.processes.values()))
+            return True
+
     async def stop(self, environment_id: str) -> None:
         """Serve nothing in an environment, and forget its hosts."""
         async with self._lock(environment_id):
@@ -181,11 +207,18 @@ class Serving:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._supervisor.stop_all()
 
-    def set_hosts(self, environment_id: str, hosts: Sequence[str]) -> None:
-        """Set the hosts by which an environment is reached; while it serves nothing they answer 503."""
+    @property
+    def environment_ids(self) -> tuple[str, ...]:
+        """The environments that serve something."""
+        return tuple(self._served)
+
+    def set_hosts(self, environment_id: str, hosts: Sequence[str], *, asleep: bool = False) -> None:
+        """Set the hosts by which an environment is reached; while it serves nothing they answer 503, or wake it."""
         served = self._served.get(environment_id)
         if served is None:
             self._routes.replace(environment_id, hosts, ())
+            if asleep:
+                self._routes.asleep.add(environment_id)
         else:
             served.hosts = tuple(hosts)
             self._route(served)

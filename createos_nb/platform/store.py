@@ -32,7 +32,7 @@ from createos_nb.api.model import Model
 from createos_nb.api.projects import Project, Transfer
 from createos_nb.errors import Conflict, NotFound, PlatformError, Unprocessable
 
-VERSION = 2
+VERSION = 3
 """Of the schema; an older file is brought up to it, a newer one is refused and left as it is."""
 
 _SCHEMA = """
@@ -89,6 +89,7 @@ CREATE TABLE transfers (
     expires_at TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL
 );
 """,
+    3: "ALTER TABLE environments ADD COLUMN asleep_at TEXT; -- null: what is live runs, or should\n",
 }
 """What each version of the schema added to the one before."""
 
@@ -104,7 +105,7 @@ _TABLES: dict[type[Model], str] = {
     App: "apps",
     Transfer: "transfers",
 }
-_INTERNAL = frozenset({"digest", "artefact_json", "live_variables_json", "wanted_deployment_id"})
+_INTERNAL = frozenset({"digest", "artefact_json", "live_variables_json", "wanted_deployment_id", "asleep_at"})
 """Columns that stay inside the platform."""
 
 
@@ -320,6 +321,10 @@ class Store:
         text = self._value("SELECT live_variables_json FROM environments WHERE id = ?", environment_id)
         variables: dict[str, str] = json.loads(text or "{}")
         return variables
+
+    def sleeps(self, environment_id: str) -> bool:
+        """Return whether what is live on an environment sleeps."""
+        return self._value("SELECT asleep_at FROM environments WHERE id = ?", environment_id) is not None
 
     def user_of_key(self, key: str) -> tuple[User, APIKey] | None:
         """Return whose key this is; None when it is not known, expired or revoked."""

@@ -222,12 +222,15 @@ def test_what_is_built_is_too_late_to_cancel(site):
         site.client.deployments.cancel(site.project_id, deployment.id)
 
 
-def test_a_live_deployment_is_not_put_to_sleep(site):
+def test_a_live_deployment_that_is_put_to_sleep_wakes_at_the_next_request(site):
     deployment = site.deploy(echo())
     site.live(deployment.id)
-    with pytest.raises(Unprocessable, match="live on production"):
-        site.client.deployments.delete(site.project_id, deployment.id)
-    assert site.visit().status_code == 200
+    pid = site.visit().json()["pid"]
+    site.client.deployments.delete(site.project_id, deployment.id)
+    assert site.client.deployments.get(site.project_id, deployment.id).status == "sleeping"
+    answer = site.visit()
+    assert answer.status_code == 200
+    assert answer.json()["pid"] != pid
 
 
 def test_a_sleeping_deployment_wakes_when_it_is_assigned(site):
@@ -245,7 +248,7 @@ def test_a_deployment_that_is_being_promoted_is_not_put_to_sleep(site):
     first, second = (site.deploy(echo(version, before="import time; time.sleep(1)")) for version in (1, 2))
     site.live(second.id)
     site.client.environments.assign_deployment(*site.target, deployment_id=first.id)
-    with pytest.raises(Unprocessable, match="live on production"):
+    with pytest.raises(Unprocessable, match="going live on production"):
         site.client.deployments.delete(site.project_id, first.id)
     assert site.live(first.id).project_deployment_id == first.id
 

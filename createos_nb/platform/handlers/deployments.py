@@ -87,11 +87,12 @@ def _without_repository(project: Project) -> Unprocessable:
 
 
 async def wake(context: Context, *, project_id: str, deployment_id: str) -> str:
-    """Begin to see whether a sleeping deployment starts."""
+    """Begin to start a sleeping deployment where it is live; else see whether it starts."""
     deployment = context.deployment(project_id, deployment_id)
     if deployment.status != "sleeping":
         raise Unprocessable.answer(f"Deployment {deployment.version} is {deployment.status}, and does not sleep.")
-    context.pipeline.wake(deployment)
+    if not context.platform.sleep.wake(deployment):
+        context.pipeline.wake(deployment)
     return "Deployment is waking up"
 
 
@@ -144,19 +145,20 @@ async def cancel(context: Context, *, project_id: str, deployment_id: str) -> st
 
 
 async def delete(context: Context, *, project_id: str, deployment_id: str) -> str:
-    """Put a deployment that no environment serves to sleep; what was built is kept."""
+    """Put a deployment to sleep; what was built is kept, and a request to where it is live wakes it."""
     deployment = context.deployment(project_id, deployment_id)
-    serving = [
+    going_live = [
         environment.unique_name
         for environment in context.store.find(Environment, project_id=deployment.project_id)
-        if deployment.id in {environment.project_deployment_id, context.store.wanted(environment.id)}
+        if deployment.id == context.store.wanted(environment.id)
     ]
-    if serving:
-        names = ", ".join(serving)
-        raise Unprocessable.answer(f"Deployment {deployment.version} is live on {names}. Assign another one first.")
+    if going_live:
+        names = ", ".join(going_live)
+        raise Unprocessable.answer(f"Deployment {deployment.version} is going live on {names}. Wait for it.")
     if deployment.status != "deployed":
         raise Unprocessable.answer(f"Deployment {deployment.version} is {deployment.status}, and does not run.")
-    context.store.change(Deployment, deployment.id, status="sleeping")
+    if not context.platform.sleep.put(deployment):
+        context.store.change(Deployment, deployment.id, status="sleeping")
     return "Deployment terminated"
 
 

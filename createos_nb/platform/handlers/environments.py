@@ -52,7 +52,12 @@ async def create(
         settings_json=settings,
     )
     context.lifecycle.route(environment.id)
-    built = context.store.find(Deployment, project_id=project.id, status="deployed")
+    live = {each.project_deployment_id for each in context.store.find(Environment, project_id=project.id)}
+    built = [
+        deployment
+        for deployment in context.store.find(Deployment, project_id=project.id)
+        if deployment.status == "deployed" or (deployment.status == "sleeping" and deployment.id in live)
+    ]
     if is_auto_promote_enabled and built:
         context.lifecycle.promote(environment, built[0])
     return Created(id=environment.id)

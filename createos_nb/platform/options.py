@@ -1,0 +1,41 @@
+"""Options: how a platform is to behave, chosen when it is started."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+
+from createos_nb.errors import InvalidArgument
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a platform is to behave until it ends; one that runs already keeps its own.
+
+    Attributes
+    ----------
+    idle_s
+        Seconds without a request after which an environment is put to sleep, at least 1; None for never. The
+        next request wakes it.
+
+    Raises
+    ------
+    InvalidArgument
+        One of them is out of bounds.
+    """
+
+    idle_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.idle_s is not None and not (math.isfinite(self.idle_s) and self.idle_s >= 1):
+            raise InvalidArgument(f"An idle time of {self.idle_s!r} s is not possible. Use at least 1 s, or None.")
+
+    def to_json(self) -> str:
+        """Return them as a JSON text."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Options:
+        """Return what `to_json` described."""
+        return cls(**json.loads(text))

@@ -1,0 +1,206 @@
+"""Sleep: environments that nobody asks for have no processes; the next request starts them again.
+
+A deployment is ``sleeping`` while it sleeps on every environment that it is live on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import Counter
+
+from createos_nb.api.deployments import Deployment
+from createos_nb.api.environments import Environment
+from createos_nb.platform.clock import Clock
+from createos_nb.platform.lifecycle import Lifecycle
+from createos_nb.platform.processes import StartFailed
+from createos_nb.platform.routes import Routes
+
+MAX_WAITING = 500
+"""How many requests may wait for one environment to wake; further ones are refused at once."""
+MAX_WOKEN = 40
+"""How many environments that a request woke may be awake; the one not used for longest sleeps again."""
+
+_TRY_AGAIN_S = 5.0
+_LOOKS = 8
+
+_log = logging.getLogger(__name__)
+
+
+class Sleep:
+    """Puts environments to sleep and wakes them, whoever asks for it.
+
+    Parameters
+    ----------
+    lifecycle, routes, clock
+        What it works with; it answers the routes' `wake`.
+    idle_s
+        Seconds without a request after which an environment is put to sleep; None for never.
+    """
+
+    def __init__(self, lifecycle: Lifecycle, routes: Routes, clock: Clock, *, idle_s: float | None = None) -> None:
+        self.idle_s = idle_s
+        self._lifecycle = lifecycle
+        self._store = lifecycle.store
+        self._serving = lifecycle.serving
+        self._routes = routes
+        self._clock = clock
+        self._waking: dict[str, asyncio.Task[str | None]] = {}
+        self._waiting: Counter[str] = Counter()
+        self._failed: dict[str, tuple[float, str]] = {}
+        self._woken: set[str] = set()
+        routes.wake = self._wake_for_request
+
+    # --- to sleep -----------------------------------------------------------------------------------------
+
+    async def watch(self) -> None:
+        """Put to sleep what is idle, for as long as it runs."""
+        while self.idle_s is not None:
+            await self._clock.sleep(self.idle_s / _LOOKS)
+            idle_since = self._clock.time() - self.idle_s
+            for environment_id in self._serving.environment_ids:
+                if self._routes.unused_since(environment_id) <= idle_since:
+                    await self._doze(environment_id, idle_since)
+
+    async def _doze(self, environment_id: str, unused_since: float) -> None:
+        """Put an environment to sleep unless it was used since, or is being changed."""
+        if self._lifecycle.lock(environment_id).locked():
+            return
+        async with self._lifecycle.lock(environment_id):
+            for environment in self._live(environment_id):
+                deployment_id = str(environment.project_deployment_id)
+                if self._store.get(Deployment, deployment_id).status != "deployed":
+                    continue  # It says that something is wrong, and is to go on saying so.
+                hosts = self._lifecycle.hosts(environment)
+                if await self._serving.sleep(environment_id, hosts, unused_since=unused_since):
+                    self._note(environment_id, deployment_id)
+
+    def put(self, deployment: Deployment) -> bool:
+        """Begin to put a deployment to sleep wherever it is live; return whether it is anywhere."""
+        live = self._store.find(Environment, project_deployment_id=deployment.id)
+        with self._store.transaction():
+            for environment in live:
+                self._note(environment.id, deployment.id)
+        for environment in live:
+            self._lifecycle.run(self._put(environment.id))
+        return bool(live)
+
+    async def _put(self, environment_id: str) -> None:
+        async with self._lifecycle.lock(environment_id):
+            for environment in self._live(environment_id):
+                if self._store.sleeps(environment_id):
+                    await self._serving.sleep(environment_id, self._lifecycle.hosts(environment))
+
+    def _live(self, environment_id: str) -> list[Environment]:
+        """Return the environment, if it is there to stay and something is live on it."""
+        found = self._store.find(Environment, id=environment_id) if self._lifecycle.stays(environment_id) else []
+        return [environment for environment in found if environment.project_deployment_id is not None]
+
+    def _note(self, environment_id: str, deployment_id: str) -> None:
+        with self._store.transaction():
+            self._store.change(Environment, environment_id, asleep_at=self._clock.now())
+            live = self._store.find(Environment, project_deployment_id=deployment_id)
+            if all(self._store.sleeps(environment.id) for environment in live):
+                self._store.change(Deployment, deployment_id, status="sleeping")
+
+    # --- awake --------------------------------------------------------------------------------------------
+
+    def wake(self, deployment: Deployment) -> bool:
+        """Begin to wake a deployment wherever it is live; return whether it is anywhere."""
+        asleep = [
+            environment.id
+            for environment in self._store.find(Environment, project_deployment_id=deployment.id)
+            if self._store.sleeps(environment.id)
+        ]
+        if asleep:
+            self._store.change(Deployment, deployment.id, status="deploying")
+        for environment_id in asleep:
+            self._failed.pop(environment_id, None)
+            self._begin(environment_id)
+        return bool(asleep)
+
+    async def _wake_for_request(self, environment_id: str) -> str | None:
+        """Wait until an environment is awake; return why it is not."""
+        if self._waiting[environment_id] >= MAX_WAITING:
+            return f"It is waking up, and {MAX_WAITING} requests wait for it. Try again in a moment."
+        task = self._waking.get(environment_id) or self._begin(environment_id)
+        self._waiting[environment_id] += 1
+        try:
+            failure = await asyncio.shield(task)
+        finally:
+            self._waiting[environment_id] -= 1
+            if not self._waiting[environment_id]:
+                del self._waiting[environment_id]
+        if failure is None and environment_id not in self._woken:
+            self._woken.add(environment_id)
+            self._make_room(environment_id)
+        return failure
+
+    def _begin(self, environment_id: str) -> asyncio.Task[str | None]:
+        """Wake an environment, once however many ask for it."""
+        task = self._waking.get(environment_id)
+        if task is None:
+            task = self._waking[environment_id] = asyncio.create_task(self._wake(environment_id))
+            task.add_done_callback(lambda _: self._waking.pop(environment_id))
+        return task
+
+    async def _wake(self, environment_id: str) -> str | None:
+        async with self._lifecycle.lock(environment_id):
+            if not self._store.sleeps(environment_id):
+                return None
+            tried_at, reason = self._failed.get(environment_id, (-math.inf, ""))
+            if self._clock.time() - tried_at < _TRY_AGAIN_S:
+                return reason
+            for environment in self._live(environment_id):
+                deployment_id = str(environment.project_deployment_id)
+                try:
+                    await self._start(environment)
+                except StartFailed as failure:
+                    reason = f"It did not wake up. {failure.reason} See the build log of the deployment."
+                    self._failed[environment_id] = self._clock.time(), reason
+                    self._lifecycle.say(environment_id, deployment_id, failure)
+                    self._store.change(Deployment, deployment_id, status="crashing")
+                    return reason
+                self._failed.pop(environment_id, None)
+                with self._store.transaction():
+                    self._store.change(Environment, environment_id, asleep_at=None)
+                    self._store.change(Deployment, deployment_id, status="deployed")
+                # A domain may have been added, or led elsewhere, while it was started.
+                self._lifecycle.route(environment_id)
+        return None
+
+    async def _start(self, environment: Environment) -> None:
+        try:
+            await self._lifecycle.serve_live(environment)
+        except StartFailed:
+            raise
+        except Exception as error:
+            _log.exception("Waking environment %s failed.", environment.id)
+            raise StartFailed(f"The platform failed: {error}. See its own log.") from error
+
+    def interrupted(self) -> list[Deployment]:
+        """Return the deployments that were being woken when the platform ended; they sleep as before."""
+        return [
+            deployment
+            for deployment in self._store.find(Deployment, status="deploying")
+            if any(
+                self._store.sleeps(environment.id)
+                for environment in self._store.find(Environment, project_deployment_id=deployment.id)
+            )
+        ]
+
+    def _make_room(self, but: str) -> None:
+        """Put the environment to sleep again that was not used for longest, when requests woke too many."""
+        self._woken.intersection_update(self._serving.environment_ids)
+        if len(self._woken) > MAX_WOKEN:
+            since, longest = min((self._routes.unused_since(each), each) for each in self._woken - {but})
+            if since < math.inf:
+                self._woken.discard(longest)
+                self._lifecycle.run(self._doze(longest, since))
+
+    async def close(self) -> None:
+        """End what is being woken."""
+        for task in tuple(self._waking.values()):
+            task.cancel()
+        await asyncio.gather(*self._waking.values(), return_exceptions=True)

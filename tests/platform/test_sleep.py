@@ -1,0 +1,392 @@
+"""Environments that sleep when nobody asks for them, and wake when somebody does; real processes, a moved clock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+import uuid
+
+import aiohttp
+import psutil
+import pytest
+import uvicorn
+
+from createos_nb.api.account import User
+from createos_nb.api.deployments import Deployment
+from createos_nb.api.environments import Environment, EnvironmentSettings, Resources
+from createos_nb.api.projects import Project, UploadSettings
+from createos_nb.api.secret import Secret
+from createos_nb.errors import InvalidArgument, Unprocessable
+from createos_nb.platform import sleep as module
+from createos_nb.platform.builds import Artefact
+from createos_nb.platform.gateway import gateway_app, gateway_config
+from createos_nb.platform.handlers import deployments, environments, projects
+from createos_nb.platform.options import Options
+from createos_nb.platform.platform import Context, Platform
+from tests.platform.conftest import ECHO, echo, eventually, make_site
+
+IDLE_S = 600
+APPLICATION = """
+import asyncio, os
+from websockets.asyncio.server import serve
+from websockets.datastructures import Headers
+from websockets.http11 import Response
+
+if os.path.exists(os.environ.get("BROKEN_WHEN", "/nowhere")):
+    raise SystemExit("broken on purpose")
+with open(os.environ["STARTS"], "a") as starts:
+    starts.write(f"{os.getpid()}\\n")
+
+async def answer(connection, request):
+    if request.path == "/socket":
+        return None
+    if request.path == "/long":
+        while not os.path.exists(os.environ["STARTS"] + ".release"):
+            await asyncio.sleep(0.01)
+    return Response(200, "OK", Headers({"Content-Length": "2"}), b"ok")
+
+async def socket(connection):
+    async for message in connection:
+        await connection.send(message)
+
+async def main():
+    async with serve(socket, "127.0.0.1", int(os.environ["PORT"]), process_request=answer, backlog=128) as server:
+        await server.serve_forever()
+
+asyncio.run(main())
+"""
+
+
+class Here:
+    """A platform within the test, with one application that is live, and its gateway."""
+
+    def __init__(self, platform, starts):
+        self.platform = platform
+        self.store = platform.store
+        self.starts = starts
+        self.context = Context(platform, self.store.find(User)[0].id)
+
+    async def deploy(self, *, replicas=1, environments_=("production",)):
+        made = await projects.create(
+            self.context,
+            unique_name="naps",
+            display_name="Naps",
+            type="upload",
+            settings=UploadSettings(runtime="python", run_command="python main.py"),
+            source=None,
+            description=None,
+            app_id=None,
+            enabled_security_scan=False,
+        )
+        self.project_id = made.id
+        self.deployment_id = str(uuid.uuid4())
+        directory = self.starts.with_name("application")
+        directory.mkdir()
+        (directory / "main.py").write_text(APPLICATION)
+        self.store.add_deployment(self.store.get(Project, made.id), deployment_id=self.deployment_id, source={})
+        artefact = Artefact(directory, (sys.executable, "main.py"), {}, 8080).to_json()
+        self.store.change(Deployment, self.deployment_id, status="deployed", artefact_json=artefact)
+        variables = {"STARTS": self.starts, "BROKEN_WHEN": self.starts.with_name("broken")}
+        self.environment_ids = [
+            (
+                await environments.create(
+                    self.context,
+                    project_id=made.id,
+                    unique_name=name,
+                    display_name=name.title(),
+                    description=None,
+                    resources=Resources(cpu=200, memory=500, replicas=replicas),
+                    settings=EnvironmentSettings(
+                        run_envs={key: Secret(str(value)) for key, value in variables.items()}
+                    ),
+                    branch=None,
+                    is_auto_promote_enabled=True,
+                )
+            ).id
+            for name in environments_
+        ]
+        for environment_id in self.environment_ids:
+            await until(lambda each=environment_id: self.store.get(Environment, each).status == "active")
+        assert self.status == "deployed"
+        self.starts.write_text("")
+
+    @property
+    def environment_id(self):
+        return self.environment_ids[0]
+
+    @property
+    def status(self):
+        return self.store.get(Deployment, self.deployment_id).status
+
+    @property
+    def processes(self):
+        return self.platform.lifecycle.serving.processes_of(self.environment_id)
+
+    @property
+    def asleep(self):
+        return self.store.sleeps(self.environment_id) and not self.processes
+
+    def started(self):
+        """The processes that the application was started as since it was deployed."""
+        return self.starts.read_text().split()
+
+    @contextlib.asynccontextmanager
+    async def ask(self, path="/", host="production.naps.localhost"):
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
+            session.get(self.gateway + path, headers={"Host": host}) as answer,
+        ):
+            yield answer.status, await answer.text()
+
+    async def get(self, path="/", host="production.naps.localhost"):
+        async with self.ask(path, host) as answer:
+            return answer
+
+    async def call(self, operation):
+        return await operation(self.context, project_id=self.project_id, deployment_id=self.deployment_id)
+
+
+async def until(what, within_s=20.0):
+    async with asyncio.timeout(within_s):
+        while not what():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture
+async def here(tmp_path):
+    state = tmp_path / "state"
+    state.mkdir()
+    platform = Platform(state, Options(idle_s=IDLE_S))
+    await platform.begin()
+    config = gateway_config(gateway_app(platform.routes, await platform.access_log()))
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    made = Here(platform, tmp_path / "starts")
+    made.gateway = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    yield made
+    server.should_exit = True
+    await serving
+    await platform.close()
+
+
+@pytest.mark.anyio
+async def test_what_nobody_asks_for_sleeps_after_the_idle_time_and_not_before(here):
+    await here.deploy()
+    here.platform.clock.move(IDLE_S - 60)
+    await asyncio.sleep(0.2)
+    assert len(here.processes) == 1
+    pid = here.processes[0].pid
+    here.platform.clock.move(120)
+    await until(lambda: here.asleep)
+    assert here.status == "sleeping"
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    assert here.store.get(Environment, here.environment_id).project_deployment_id == here.deployment_id
+
+
+@pytest.mark.anyio
+async def test_a_request_wakes_it_and_is_recorded_once(here):
+    await here.deploy()
+    here.platform.clock.move(IDLE_S * 2)
+    await until(lambda: here.asleep)
+    log = await here.platform.access_log()
+    window = (here.environment_id, 0, 10**10)
+    assert log.overall_requests(*window).total == 0
+    assert await here.get("/first") == (200, "ok")
+    assert [(row.path, row.count) for row in log.top_hit_paths(*window)] == [("/first", 1)]
+    assert log.overall_requests(*window).success == 1
+    assert here.status == "deployed"
+    assert not here.store.sleeps(here.environment_id)
+    assert len(here.started()) == 1
+
+
+@pytest.mark.anyio
+async def test_fifty_requests_at_once_wake_it_once_and_every_replica_once(here):
+    await here.deploy(replicas=3)
+    for _ in range(3):
+        here.platform.clock.move(IDLE_S * 2)
+        await until(lambda: here.asleep)
+        here.starts.write_text("")
+        answers = await asyncio.gather(*(here.get(f"/{number}") for number in range(50)))
+        assert answers == [(200, "ok")] * 50
+        assert len(here.started()) == 3
+        assert sorted(process.replica for process in here.processes) == [0, 1, 2]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/long", "/socket"])
+async def test_a_long_request_and_a_websocket_keep_it_awake(here, path):
+    await here.deploy()
+    [process] = here.processes
+    async with aiohttp.ClientSession() as session:
+        headers = {"Host": "production.naps.localhost"}
+        if path == "/long":
+            asked = asyncio.create_task(here.get("/long"))
+            await until(lambda: here.platform.routes.unused_since(here.environment_id) == float("inf"))
+        else:
+            websocket = await session.ws_connect(here.gateway + path, headers=headers)
+        here.platform.clock.move(IDLE_S * 10)
+        await asyncio.sleep(0.3)
+        assert here.processes == (process,)
+        if path == "/long":
+            here.starts.with_name("starts.release").touch()
+            assert await asked == (200, "ok")
+        else:
+            await websocket.send_str("still there?")
+            assert (await websocket.receive(5)).data == "still there?"
+            await websocket.close()
+    # Only now its idle time begins.
+    await asyncio.sleep(0.3)
+    assert here.processes == (process,)
+    here.platform.clock.move(IDLE_S * 2)
+    await until(lambda: here.asleep)
+
+
+@pytest.mark.anyio
+async def test_too_many_requests_for_one_that_wakes_are_refused_and_told_why(here, monkeypatch):
+    monkeypatch.setattr(module, "MAX_WAITING", 5)
+    await here.deploy()
+    await here.call(deployments.delete)
+    await until(lambda: here.asleep)
+    answers = await asyncio.gather(*(here.get() for _ in range(20)))
+    refused = [text for status, text in answers if status == 503]
+    assert refused
+    assert sum(status == 200 for status, _ in answers) >= 5
+    assert all("5 requests wait for it. Try again in a moment." in text for text in refused)
+    assert len(here.started()) == 1
+
+
+@pytest.mark.anyio
+async def test_one_that_does_not_wake_says_why_and_is_not_started_again_for_each_request(here):
+    await here.deploy()
+    await here.call(deployments.delete)
+    await until(lambda: here.asleep)
+    broken = here.starts.with_name("broken")
+    broken.touch()
+    answers = await asyncio.gather(*(here.get() for _ in range(10)))
+    answers.append(await here.get())
+    assert {status for status, _ in answers} == {503}
+    assert all(text.startswith("It did not wake up. ") and "It ended" in text for _, text in answers)
+    assert here.status == "crashing"
+    lines = here.platform.lifecycle.pipeline.build_logs.read(here.deployment_id)
+    assert [line.log for line in lines].count("broken on purpose") == 1
+    broken.unlink()
+    here.platform.clock.move(10)
+    assert await here.get() == (200, "ok")
+    assert here.status == "deployed"
+
+
+@pytest.mark.anyio
+async def test_a_deployment_sleeps_while_it_sleeps_wherever_it_is_live(here):
+    await here.deploy(environments_=("production", "staging"))
+    here.platform.clock.move(IDLE_S - 1)
+    assert await here.get(host="staging.naps.localhost") == (200, "ok")
+    here.platform.clock.move(100)
+    await until(lambda: here.asleep)
+    assert here.status == "deployed", "staging is awake"
+    here.platform.clock.move(IDLE_S * 2)
+    await until(lambda: here.status == "sleeping")
+    assert await here.get(host="staging.naps.localhost") == (200, "ok")
+    assert here.status == "deployed"
+    assert here.asleep, "production sleeps on"
+
+
+@pytest.mark.anyio
+async def test_it_is_put_to_sleep_and_woken_by_call(here):
+    await here.deploy()
+    assert await here.call(deployments.delete) == "Deployment terminated"
+    assert here.status == "sleeping"
+    await until(lambda: here.asleep)
+    assert here.started() == []
+    assert await here.call(deployments.wake) == "Deployment is waking up"
+    assert here.status == "deploying"
+    await until(lambda: here.status == "deployed")
+    assert len(here.processes) == len(here.started()) == 1
+    assert await here.get() == (200, "ok")
+    with pytest.raises(Unprocessable, match="does not sleep"):
+        await here.call(deployments.wake)
+
+
+@pytest.mark.anyio
+async def test_requests_and_sleep_that_meet_lose_no_request(here):
+    await here.deploy()
+
+    async def visit():
+        return [await here.get() for _ in range(15)]
+
+    visits = [asyncio.create_task(visit()) for _ in range(4)]
+    for _ in range(5):
+        if here.status == "deployed":
+            await here.call(deployments.delete)
+        await asyncio.sleep(0.05)
+    for each in visits:
+        assert await each == [(200, "ok")] * 15
+
+
+@pytest.mark.anyio
+async def test_of_many_that_requests_woke_the_one_not_used_for_longest_sleeps_again(here, monkeypatch):
+    monkeypatch.setattr(module, "MAX_WOKEN", 1)
+    await here.deploy(environments_=("production", "staging"))
+    await here.call(deployments.delete)
+    await until(lambda: not here.platform.lifecycle.serving.environment_ids)
+    assert await here.get() == (200, "ok")
+    assert await here.get(host="staging.naps.localhost") == (200, "ok")
+    await until(lambda: here.asleep)
+    assert here.platform.lifecycle.serving.environment_ids == (here.environment_ids[1],)
+
+
+@pytest.mark.parametrize("idle_s", [0, -1, 0.5, float("nan"), float("inf")])
+def test_an_idle_time_that_cannot_be_is_refused(idle_s):
+    with pytest.raises(InvalidArgument, match="Use at least 1 s"):
+        Options(idle_s=idle_s)
+
+
+# --- a process of its own -------------------------------------------------------------------------------------
+
+
+def test_what_sleeps_sleeps_on_after_a_kill_and_wakes_when_it_is_asked_for(own):
+    site = make_site(own.start(), "sleeper")
+    deployment = site.deploy(echo())
+    site.live(deployment.id)
+    site.client.deployments.delete(site.project_id, deployment.id)
+    own.kill()
+    site = own.again(site)
+    assert site.client.deployments.get(site.project_id, deployment.id).status == "sleeping"
+    assert site.live().project_deployment_id == deployment.id
+    assert site.visit().json()["version"] == 1
+    assert site.client.deployments.get(site.project_id, deployment.id).status == "deployed"
+
+
+def test_a_call_to_wake_it_survives_a_kill(own):
+    site = make_site(own.start(), "woken")
+    deployment = site.deploy({"main.py": f"import time; time.sleep(1)\nVERSION = 1\n{ECHO}"})
+    site.live(deployment.id)
+    site.client.deployments.delete(site.project_id, deployment.id)
+    site.client.deployments.wake(site.project_id, deployment.id)
+    own.kill()
+    site = own.again(site)
+    eventually(lambda: site.client.deployments.get(site.project_id, deployment.id).status == "deployed")
+    assert "building it again" not in site.log(deployment.id)
+    assert site.visit().status_code == 200
+
+
+def test_a_suspended_project_does_not_wake_and_what_slept_in_it_sleeps_on(own):
+    site = make_site(own.start(), "suspended")
+    deployment = site.deploy(echo())
+    site.live(deployment.id)
+    site.client.deployments.delete(site.project_id, deployment.id)
+    site.client.projects.suspend(site.project_id)
+    site.live()
+    assert site.visit().status_code == 503
+    site.client.projects.unsuspend(site.project_id)
+    site.live()
+    assert site.client.deployments.get(site.project_id, deployment.id).status == "sleeping"
+    assert site.visit().json()["version"] == 1
