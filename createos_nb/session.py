@@ -54,7 +54,7 @@ def local(
     Parameters
     ----------
     scenario
-        A situation to load, unless it is there: ``"quickstart"`` or ``"bad-deploy"``, see
+        A situation to load, unless it is there: ``"quickstart"``, ``"bad-deploy"`` or ``"fleet"``, see
         `createos_nb.platform.scenarios`.
     state
         Directory of its state; default in the package's home.

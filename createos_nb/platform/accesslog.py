@@ -191,10 +191,17 @@ class AccessLog:
             with self._lock:
                 self._insert(batch, generated=True)
 
-    def execute(self, statement: str, values: Mapping[str, Any]) -> None:
-        """Carry out a statement that adds records; see `createos_nb.platform.history`."""
+    def execute(self, statement: str, rounds: Iterable[Mapping[str, Any]]) -> None:
+        """Carry out a statement that adds records, with each of the values; see `createos_nb.platform.history`."""
         with self._lock:
-            self._database.execute(statement, dict(values))
+            self._database.begin()
+            try:
+                for values in rounds:
+                    self._database.execute(statement, dict(values))
+                self._database.commit()
+            except BaseException:
+                self._database.rollback()
+                raise
 
     def flush(self) -> None:
         """Write what was collected."""

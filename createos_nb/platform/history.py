@@ -6,8 +6,9 @@ history comes out every time: what looks random is a hash of the record's number
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from createos_nb.platform.accesslog import AccessLog
 
@@ -79,28 +80,28 @@ order by arrived_us
 """
 
 
-def write(log: AccessLog, history: History) -> None:
-    """Add a history to the access log.
+def write(log: AccessLog, histories: Iterable[History]) -> None:
+    """Add histories to the access log: all of them, or none.
 
     Parameters
     ----------
     log
         Of the platform.
-    history
+    histories
         What to make up.
     """
-    weighted = [path for path, weight in history.paths.items() for _ in range(weight)]
-    log.execute(
-        _INSERT,
-        {
-            "environment": history.environment_id,
-            "deployment": history.deployment_id,
-            "start": history.start_s,
-            "end": history.end_s,
-            "count": round(2 * history.per_minute * (history.end_s - history.start_s) / 60),
-            "paths": weighted,
-            "odd_paths": list(history.statuses),
-            "odd_statuses": list(history.statuses.values()),
-            "failing": history.failing,
-        },
-    )
+    log.execute(_INSERT, [_values(history) for history in histories])
+
+
+def _values(history: History) -> dict[str, Any]:
+    return {
+        "environment": history.environment_id,
+        "deployment": history.deployment_id,
+        "start": history.start_s,
+        "end": history.end_s,
+        "count": round(2 * history.per_minute * (history.end_s - history.start_s) / 60),
+        "paths": [path for path, weight in history.paths.items() for _ in range(weight)],
+        "odd_paths": list(history.statuses),
+        "odd_statuses": list(history.statuses.values()),
+        "failing": history.failing,
+    }

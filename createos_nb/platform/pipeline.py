@@ -6,7 +6,8 @@ import asyncio
 import logging
 import shutil
 import uuid
-from collections.abc import Callable, Iterable
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from createos_nb.api.deployments import Deployment
 from createos_nb.api.environments import Environment
 from createos_nb.api.projects import Project, VcsSettings
 from createos_nb.errors import NotFound
+from createos_nb.platform.archives import unpack_files
 from createos_nb.platform.buildlogs import BuildLogs
 from createos_nb.platform.builds import Artefact, build
 from createos_nb.platform.processes import PortTaken, StartFailed, Supervisor
@@ -99,6 +101,36 @@ class Pipeline:
         task = asyncio.create_task(self._build(deployment))
         self._builds[deployment.id] = task
         task.add_done_callback(lambda _: self._builds.pop(deployment.id, None))
+
+    async def build_files(
+        self, files: Mapping[str, str], settings: VcsSettings, into: str
+    ) -> tuple[Path, Artefact]:
+        """Build text files aside, as a deployment's are; return where, and what became of them.
+
+        Raises
+        ------
+        BuildFailed
+            They could not be built.
+        """
+        directory = Path(into) / "source"
+        await asyncio.to_thread(unpack_files, {path: text.encode() for path, text in files.items()}, directory)
+        return directory, await build(directory, _build_settings(settings), _unheard, owner=self._owner)
+
+    def keep_copy(self, built: Path, artefact: Artefact, deployment_id: str, files: Mapping[str, str]) -> Artefact:
+        """Keep a copy of what was built as a deployment's own, with other files of the same names in it.
+
+        Parameters
+        ----------
+        built, artefact
+            What `build_files` returned.
+        """
+        directory = self._sources / deployment_id
+        shutil.copytree(built, directory, symlinks=True, ignore=shutil.ignore_patterns("*ctivate*", "__pycache__"))
+        with zipfile.ZipFile(self._archives / f"{deployment_id}.zip", "w") as archive:
+            for path, text in files.items():
+                (directory / path).write_text(text, encoding="utf-8")
+                archive.writestr(path, text)
+        return Artefact.from_json(artefact.to_json().replace(str(built), str(directory)))
 
     async def discard(self, deployments: Iterable[Deployment]) -> None:
         """End the builds of deployments, and remove what they were and would have been made of."""
@@ -221,6 +253,10 @@ class Pipeline:
         """Return the environment it is meant for before others, without whose variables it may not start."""
         oldest_first = reversed(self._store.find(Environment, project_id=deployment.project_id))
         return min(oldest_first, key=lambda environment: not environment.is_auto_promote_enabled, default=None)
+
+
+def _unheard(_stage: str, _line: str) -> None:
+    """Take a line that nobody reads."""
 
 
 def _build_settings(settings: VcsSettings) -> BuildSettings:

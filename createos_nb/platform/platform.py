@@ -59,6 +59,7 @@ class Platform:
     def __init__(self, state: Path, options: Options = Options()) -> None:  # noqa: B008 - it is frozen
         self.options = options
         self.clock = Clock()
+        self.state = state
         self._key_file = state / "key"
         self.store = Store(state / DATABASE, fresh=not self._key_file.exists())
         sources = state / "sources"

@@ -18,6 +18,7 @@ from createos_nb.api.environments import Environment, EnvironmentSettings, Resou
 from createos_nb.api.operation import Operation
 from createos_nb.api.projects import Project, UploadSettings
 from createos_nb.errors import InvalidArgument, NotFound, Unprocessable
+from createos_nb.platform import fleet
 from createos_nb.platform.applications import shop
 from createos_nb.platform.archives import unpack_files
 from createos_nb.platform.handlers import environments, projects
@@ -72,12 +73,23 @@ async def _bad_deploy(context: Context, name: str) -> None:
     await _shop(context, name, ("staging", "production"), releases)
 
 
+async def _fleet(context: Context, _name: str) -> None:
+    """Fifty projects with three environments each and a week of history."""
+    await fleet.load(context)
+
+
 SCENARIOS = {
     "quickstart": Scenario("One healthy shop with a day of history.", "hello", _quickstart),
     "bad-deploy": Scenario(
         "A shop with staging and production, whose newest of three deployments answers 500 at the checkout.",
         "shop",
         _bad_deploy,
+    ),
+    "fleet": Scenario(
+        "50 projects with 150 environments and a week of history, asleep until they are asked for; five of them "
+        "fail at the checkout.",
+        fleet.name_of(1),
+        _fleet,
     ),
 }
 """Every scenario by its name."""
@@ -161,7 +173,7 @@ async def _shop(context: Context, name: str, targets: tuple[str, ...], releases:
             history = History(
                 environment_id, deployment, start_s, end_s, per_minute=2 + 10 * place, statuses=release.statuses
             )
-            await asyncio.to_thread(write, await context.platform.access_log(), history)
+            await asyncio.to_thread(write, await context.platform.access_log(), [history])
 
 
 async def _environment(context: Context, project_id: str, name: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+
+import psutil
 import pytest
 
 import createos_nb as cos
@@ -43,7 +46,7 @@ def of(**changes):
 
 
 def test_a_history_has_about_the_requests_it_says_and_more_at_noon(log):
-    write(log, of(per_minute=10, failing=0.02))
+    write(log, [of(per_minute=10, failing=0.02)])
     day = log.overall_requests("e", MIDNIGHT, MIDNIGHT + DAY_S)
     assert day.total == pytest.approx(10 * 24 * 60, rel=0.05)
     assert day.server == pytest.approx(0.02 * day.total, rel=0.3)
@@ -56,8 +59,8 @@ def test_a_history_has_about_the_requests_it_says_and_more_at_noon(log):
 def test_the_same_history_comes_out_every_time_and_another_for_another_environment(log, tmp_path):
     again = AccessLog(tmp_path / "again.duckdb")
     for each in (log, again):
-        write(each, of(per_minute=5))
-    write(log, of(per_minute=5, environment_id="other"))
+        write(each, [of(per_minute=5)])
+    write(log, [of(per_minute=5, environment_id="other")])
     window = (MIDNIGHT, MIDNIGHT + DAY_S)
     assert log.analytics("e", *window) == again.analytics("e", *window)
     assert log.top_hit_paths("e", *window) != log.top_hit_paths("other", *window)
@@ -65,7 +68,7 @@ def test_the_same_history_comes_out_every_time_and_another_for_another_environme
 
 
 def test_what_a_path_answers_is_what_the_history_says(log):
-    write(log, of(per_minute=20, statuses={"/checkout": 500, "/missing": 404}))
+    write(log, [of(per_minute=20, statuses={"/checkout": 500, "/missing": 404})])
     errors = {(row.path, row.status) for row in log.top_error_paths("e", MIDNIGHT, MIDNIGHT + DAY_S)}
     assert errors == {("/checkout", "500"), ("/missing", "404")}
 
@@ -94,6 +97,48 @@ def test_a_scenario_that_is_there_is_not_loaded_twice(local):
 
 
 def test_a_scenario_that_is_not_known_starts_nothing(local, tmp_path):
-    with pytest.raises(InvalidArgument, match="Choose one of quickstart, bad-deploy"):
+    with pytest.raises(InvalidArgument, match="Choose one of quickstart, bad-deploy, fleet"):
         local("good-deploy")
     assert service.status(tmp_path / "state") is None
+
+
+def test_a_fleet_is_loaded_at_once_and_answers_for_real(local, tmp_path, capsys):
+    ws = local()
+    began = time.monotonic()
+    local("fleet")
+    with capsys.disabled():
+        print(f"\nfleet: loaded in {time.monotonic() - began:.1f} s")
+    environments = ws.environments()
+    assert len(environments) == 150
+    assert environments["project"].nunique() == 50
+    platform = psutil.Process(service.status(tmp_path / "state").pid)
+    assert not platform.children(recursive=True), "they sleep"
+
+    fine, failing = ws["fleet-01/production"], ws["fleet-50/staging"]
+    assert list(failing.deployments()["version"]) == ["v3", "v2", "v1"]
+    assert visit(fine.targets()[0].environment.extra.endpoint, "/checkout").status_code == 200
+    assert visit(failing.targets()[0].environment.extra.endpoint, "/checkout").status_code == 500
+    assert len(platform.children()) == 2
+    week = ws["*/production"].analytics.summary(since="8d")
+    assert len(week) == 50
+    assert week["requests"].min() > 0.9 * 0.5 * 2 * 7 * 24 * 60
+    assert fine.analytics.summary(since="10m").iloc[0].requests >= 1
+    last_hour = failing.analytics.top_error_paths(since="2h")
+    assert set(last_hour["path"]) <= {"/checkout", "/missing"}
+
+
+def test_a_deployment_of_a_fleet_is_its_own_and_its_past_is_marked_as_generated(local):
+    ws = local("fleet")
+    ids = ws.projects().set_index("project")["project_id"]
+    deployments = ws.api.deployments.list(ids["fleet-02"])
+    assert [(each.version, each.status) for each in deployments] == [("v2", "sleeping"), ("v1", "deployed")]
+    assert all("made up, by a scenario" in each.source["generated"] for each in deployments)
+    ws.api.projects.delete(ids["fleet-02"])
+    endpoint = ws["fleet-03/production"].targets()[0].environment.extra.endpoint
+    assert visit(endpoint).status_code == 200
+    environment = ws["fleet-03/production"].targets()[0].environment
+    ws.api.environments.assign_deployment(
+        ids["fleet-03"], environment.id, deployment_id=ws.api.deployments.list(ids["fleet-03"])[1].id
+    )
+    ws.api.environments.wait(ids["fleet-03"], environment.id, timeout_s=20)
+    assert visit(endpoint).status_code == 200
