@@ -23,7 +23,7 @@ def anyio_backend() -> str:
 def home(tmp_path, monkeypatch):
     """No test sees this machine's settings, or leaves anything in its home."""
     for name in list(os.environ):
-        if name.startswith("CREATEOS_") and name != "CREATEOS_NB_REQUIRE":
+        if name.startswith("CREATEOS_") and name not in {"CREATEOS_NB_REQUIRE", "CREATEOS_NB_SOAK"}:
             monkeypatch.delenv(name)
     home = tmp_path / "createos-nb-home"
     home.mkdir(mode=0o700)
