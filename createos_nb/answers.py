@@ -155,19 +155,20 @@ class Answers:
     def _opened(self) -> sqlite3.Connection:
         if self._database is None or self._process != os.getpid():
             self._process = os.getpid()
-            if self._path is not None:
-                self._path.touch(mode=0o600)
-            self._database = sqlite3.connect(
+            if self._path is not None and not self._path.exists():
+                self._path.touch(mode=0o600)  # never one that is open: closing it would drop all locks on it
+            database = sqlite3.connect(
                 self._path or ":memory:", timeout=5.0, isolation_level=None, check_same_thread=False
             )
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = OFF")
-            self._database.executescript(_SCHEMA)
-            self._database.execute(
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = OFF")
+            database.executescript(_SCHEMA)
+            database.execute(
                 "DELETE FROM answers WHERE kept_at < "
                 "(SELECT min(kept_at) FROM (SELECT kept_at FROM answers ORDER BY kept_at DESC LIMIT ?))",
                 [MOST_ANSWERS],
             )
+            self._database = database
         return self._database
 
 

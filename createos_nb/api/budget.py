@@ -23,6 +23,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal
 
+from filelock import FileLock
+
 from createos_nb.api.envelope import announced, retry_after_s
 from createos_nb.api.message import Request, Response
 from createos_nb.errors import RateLimited
@@ -269,8 +271,13 @@ class Budget:
         self._process = os.getpid()
         if self._path is not None:
             try:
-                self._path.touch(mode=0o600)
-                self._database = self._tables(sqlite3.connect(self._path, **_OPTIONS))
+                # Changing a new file's journal fails at once, whatever the timeout, while another process opens it.
+                with FileLock(f"{self._path}.lock", timeout=_OPTIONS["timeout"], mode=0o600):
+                    # Only when it is missing: closing a file drops all locks that this process has on it, also
+                    # those of its other connections, whose log would then be taken away under them.
+                    if not self._path.exists():
+                        self._path.touch(mode=0o600)
+                    self._database = self._tables(sqlite3.connect(self._path, **_OPTIONS))
                 return self._database
             except (OSError, sqlite3.Error) as error:
                 return self._alone(error)
@@ -302,7 +309,7 @@ class Budget:
             self._database = None
 
 
-_OPTIONS: dict[str, Any] = {"timeout": 5.0, "isolation_level": None, "check_same_thread": False}
+_OPTIONS: dict[str, Any] = {"timeout": 30.0, "isolation_level": None, "check_same_thread": False}
 
 
 def _kinds(request: Request) -> tuple[str, ...]:

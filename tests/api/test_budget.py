@@ -148,6 +148,8 @@ def test_no_window_is_ever_overfull_whoever_asks_for_whatever_and_whenever(scrip
 
 WORKER = """
 import random, sys, threading
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from createos_nb.api.budget import Budget, Pace
 from createos_nb.api.message import Request
@@ -156,10 +158,14 @@ from createos_nb.errors import RateLimited
 path, until, seed = Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
 lines, lock = [], threading.Lock()
 
+# Each has its own time, which passes only where it waits. All open their budget before anybody begins: one that is
+# opened hours behind the others takes their places for those of before a restart of the machine.
+times = [[1_000_000.0] for _ in range(8)]
+budgets = [Budget(path, clock=partial(itemgetter(0), now)) for now in times]
+for budget in budgets: budget.state()
+
 def work(number):
-    # Its own time, which passes only where it waits.
-    now = [1_000_000.0]
-    budget, dice = Budget(path, clock=lambda: now[0]), random.Random(f"{seed} {number}")
+    now, budget, dice = times[number], budgets[number], random.Random(f"{seed} {number}")
     while now[0] < until:
         upload = dice.random() < 0.02
         name, safety = ("UploadDeploymentZip", "creates") if upload else ("GetProject", "read")
@@ -171,7 +177,11 @@ def work(number):
         # Every request is under way for another time.
         with lock:
             lines.append(f"{now[0] + dice.random() * 0.9} {int(upload)}")
+    if not budget.state()["shared"]:
+        print(budget.state()["reason"], file=sys.stderr)
 
+print("ready", flush=True)
+sys.stdin.readline()
 threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
@@ -184,9 +194,17 @@ def test_processes_and_threads_on_one_key_are_never_refused_and_leave_little_unu
     processes, hours = (16, 3) if os.environ.get("CREATEOS_NB_SOAK") else (4, 1.5)
     command = [sys.executable, "-c", WORKER, str(tmp_path / "b.sqlite3"), str(1_000_000 + hours * HOUR_S)]
     running = [
-        subprocess.Popen([*command, str(seed)], stdout=subprocess.PIPE, text=True) for seed in range(processes)
+        subprocess.Popen([*command, str(seed)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for seed in range(processes)
     ]
-    outputs = [process.communicate(timeout=200)[0] for process in running]
+    assert [process.stdout.readline() for process in running] == ["ready\n"] * processes
+    for process in running:
+        process.stdin.write("go\n")
+        process.stdin.close()
+    outputs = [process.stdout.read() for process in running]
+    for process in running:
+        process.wait(timeout=60)
+        process.stdout.close()
     assert [process.returncode for process in running] == [0] * processes
     rows = [line.split() for output in outputs for line in output.splitlines() if line]
     times = [float(at) for at, _ in rows if float(at) <= 1_000_000 + hours * HOUR_S]
