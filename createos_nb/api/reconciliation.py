@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 
+from createos_nb.api.budget import UPLOADS
 from createos_nb.api.envelope import served_at
 from createos_nb.api.exchange import answered
-from createos_nb.api.message import Exchange, Request, Sleep
+from createos_nb.api.message import Exchange, Request, Sleep, Work
 from createos_nb.api.operation import OPERATIONS
-from createos_nb.errors import NotFound
+from createos_nb.api.uploaded import Contents, kept, sent
+from createos_nb.errors import NotFound, OperationFailed
 
 SETTLES_S = 5.0
 """After so long what was sent, and is not to be seen, is taken for not having arrived."""
@@ -58,14 +61,60 @@ def reconciled(request: Request, failed_s: float) -> Exchange[Verdict]:
         When it was given up, on the driver's clock.
     """
     readback = READBACK.get(request.operation)
-    if readback is None:
+    if readback is None and request.operation not in UPLOADS:
         return Verdict("unknown", UNREADABLE.get(request.operation, "Its state cannot be read. Look for yourself."))
     now_s: float = yield Sleep(0)
     now_s = yield Sleep(max(0.0, failed_s + SETTLES_S - now_s))
     answer = yield from answered(OPERATIONS["GetCurrentUser"].request())
     clock = served_at(answer)
     first = None if clock is None else clock - timedelta(seconds=now_s - failed_s + LONGEST_REQUEST_S)
+    if readback is None:
+        return (yield from _uploaded(request, first))
     return (yield from readback(request.arguments, first))
+
+
+def _uploaded(request: Request, first: datetime | None) -> Exchange[Verdict]:
+    """Read back which new deployment, if any, an upload became: the one that was built from the same files."""
+    if first is None:
+        return _TIMELESS
+    project_id = request.arguments["project_id"]
+    rows = yield from OPERATIONS["ListDeployments"].exchange(project_id, max_rows=20)
+    new = [row for row in rows if row.created_at >= first]
+    contents: Contents | None = yield Work(partial(sent, request))
+    same, unreadable = [], []
+    for row in new:
+        there = yield from _built_from(project_id, row.id)
+        if contents is None or there is None:
+            unreadable.append(row)
+        elif there == contents:
+            same.append(row)
+    if unreadable:
+        return Verdict("unknown", f"{_versions(unreadable)} is new, and what it was built from cannot be read.")
+    return _of_the_same(same, new)
+
+
+def _built_from(project_id: str, deployment_id: str) -> Exchange[Contents | None]:
+    try:
+        download = yield from OPERATIONS["DownloadDeployment"].exchange(project_id, deployment_id)
+    except OperationFailed:
+        return None
+    contents: Contents | None = yield Work(partial(kept, download.download_uri))
+    return contents
+
+
+def _of_the_same(same: list[Any], new: list[Any]) -> Verdict:
+    """Return the verdict on a deployment from the new ones, and those of them that have its content."""
+    if len(same) == 1:
+        made = same[0]
+        evidence = f"Deployment {made.version} has the same content, made at {made.created_at:%H:%M:%S} UTC."
+        return Verdict("applied", evidence, made.id)
+    if same:
+        return Verdict("unknown", f"{len(same)} deployments of this content are new: {_versions(same)}.")
+    seen = f" of this content; new are {_versions(new)}" if new else ""
+    return Verdict("not applied", f"There is no new deployment{seen}.")
+
+
+_TIMELESS = Verdict("unknown", "The platform does not tell its time, so new deployments cannot be told.")
 
 
 def _made(operation: str, ids: tuple[str, ...], sent: str, read: str) -> Readback:
@@ -92,18 +141,10 @@ def _deployed(content: Callable[[Mapping[str, Any], Mapping[str, Any]], bool]) -
 
     def readback(arguments: Mapping[str, Any], first: datetime | None) -> Exchange[Verdict]:
         if first is None:
-            return Verdict("unknown", "The platform does not tell its time, so new deployments cannot be told.")
+            return _TIMELESS
         rows = yield from OPERATIONS["ListDeployments"].exchange(arguments["project_id"], max_rows=20)
         new = [row for row in rows if row.created_at >= first]
-        fitting = [row for row in new if content(arguments, row.source or {})]
-        if len(fitting) == 1:
-            made = fitting[0]
-            evidence = f"Deployment {made.version} has the same content, made at {made.created_at:%H:%M:%S} UTC."
-            return Verdict("applied", evidence, made.id)
-        if fitting:
-            return Verdict("unknown", f"{len(fitting)} deployments of this content are new: {_versions(fitting)}.")
-        seen = f" of this content; new are {_versions(new)}" if new else ""
-        return Verdict("not applied", f"There is no new deployment{seen}.")
+        return _of_the_same([row for row in new if content(arguments, row.source or {})], new)
 
     return readback
 
@@ -149,12 +190,6 @@ def _has(operation: str, ids: tuple[str, ...], same: Callable[[Any, Mapping[str,
     return readback
 
 
-def _counts(kind: str, arguments: Mapping[str, Any], source: Mapping[str, Any]) -> bool:
-    """Whether nothing that a deployment says of its source speaks against an upload."""
-    files = arguments.get("body", {}).get("files")
-    return kind not in source or files is None or source[kind] == len(files)
-
-
 _ENVIRONMENT = ("project_id", "environment_id")
 
 READBACK: dict[str, Readback] = {
@@ -165,9 +200,6 @@ READBACK: dict[str, Readback] = {
     "CreateApp": _made("ListApps", (), "name", "name"),
     "CreateCronjob": _made("ListCronjobs", ("project_id",), "name", "name"),
     "CreateDeployment": _deployed(lambda sent, source: source.get("image") == sent["body"]["image"]),
-    "UploadDeploymentFiles": _deployed(lambda sent, source: _counts("files", sent, source)),
-    "UploadDeploymentBase64Files": _deployed(lambda sent, source: _counts("files", sent, source)),
-    "UploadDeploymentZip": _deployed(lambda _sent, source: "files" not in source),
     "TriggerLatestDeployment": _deployed(
         lambda sent, source: sent.get("branch") in {None, source.get("branch")} and "image" not in source
     ),
@@ -200,7 +232,7 @@ READBACK: dict[str, Readback] = {
         ),
     ),
 }
-"""How each operation's outcome is read back."""
+"""How each operation's outcome is read back, but for uploads."""
 
 _REPEAT = "Sending it again does no harm."
 UNREADABLE = {

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import pickle
 import secrets
+import zipfile
 
+import httpx
 import pytest
 
+from createos_nb.api.budget import UPLOADS
 from createos_nb.api.client import AsyncClient, Client
-from createos_nb.api.deployments import SourceFile
+from createos_nb.api.deployments import EncodedFile, SourceFile
 from createos_nb.api.environments import EnvironmentSettings, Resources
-from createos_nb.api.message import Unanswered
+from createos_nb.api.message import Response, Unanswered
 from createos_nb.api.operation import OPERATIONS
 from createos_nb.api.projects import UploadSettings
 from createos_nb.api.reconciliation import READBACK, UNREADABLE
+from createos_nb.api.secret import Secret
+from createos_nb.api.uploaded import kept
 from createos_nb.errors import InvalidArgument, OutcomeUnknown
 
 
@@ -52,9 +59,17 @@ def losing(platform, monkeypatch):
 
 def test_every_change_is_read_back_or_says_why_it_cannot_be():
     changes = {name for name, declared in OPERATIONS.items() if declared.safety != "read"}
-    assert set(READBACK) | set(UNREADABLE) == changes
-    assert set(READBACK) & set(UNREADABLE) == set()
+    assert set(READBACK) | set(UNREADABLE) | UPLOADS == changes
+    assert set(READBACK) & set(UNREADABLE) == set(READBACK) & UPLOADS == set()
     assert all(sentence.endswith(".") or "money" in sentence for sentence in UNREADABLE.values())
+
+
+def zipped(files):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    return data.getvalue()
 
 
 def another(client):
@@ -86,6 +101,14 @@ def changes(client, shop):
         "UploadDeploymentFiles": lambda: client.deployments.upload_files(
             shop.project_id, files=[SourceFile(path=path, content=text) for path, text in shop.files().items()]
         ),
+        "UploadDeploymentBase64Files": lambda: client.deployments.upload_base64_files(
+            shop.project_id,
+            files=[
+                EncodedFile(path=path, content=base64.b64encode(text.encode()).decode())
+                for path, text in shop.files().items()
+            ],
+        ),
+        "UploadDeploymentZip": lambda: client.deployments.upload_zip(shop.project_id, file=zipped(shop.files())),
         "UpdateProjectEnvironmentEnvironmentVariables": lambda: client.environments.update_variables(
             shop.project_id, environment, run_envs={"NAME": name}
         ),
@@ -115,13 +138,51 @@ def test_a_lost_change_is_told_from_a_lost_answer(losing, shop, operation, lost,
     assert verdict.evidence.endswith(".")
     read_back = line.arrived[len(sent) :]
     assert {OPERATIONS[name].safety for name in read_back} == {"read"}
-    if (lost, operation) == ("after", "UploadDeploymentFiles"):
+    if lost == "after" and operation in UPLOADS:
         assert verdict.found == client.deployments.list(shop.project_id)[0].id
     if (lost, operation) == ("after", "CreateProject"):
         client.projects.delete(verdict.found)
 
 
-def test_two_uploads_of_the_same_size_cannot_be_told_apart(losing, shop):
+@pytest.mark.parametrize("operation", sorted(UPLOADS))
+@pytest.mark.parametrize(("lost", "outcome"), [("before", "not applied"), ("after", "applied")])
+def test_an_upload_is_told_from_another_of_the_same_size_at_the_same_time(losing, shop, operation, lost, outcome):
+    client, line = losing
+    others = [SourceFile(path=path, content=text[::-1]) for path, text in shop.files().items()]
+    client.deployments.upload_files(shop.project_id, files=others)
+    line.lose = {operation: lost}
+    with pytest.raises(OutcomeUnknown) as raised:
+        changes(client, shop)[operation]()
+    line.lose = {}
+    verdict = raised.value.reconcile()
+    assert verdict.outcome == outcome, verdict
+    assert verdict.found == (client.deployments.list(shop.project_id)[0].id if lost == "after" else None)
+
+
+def test_an_upload_whose_content_cannot_be_read_stays_unknown(losing, shop):
+    client, line = losing
+    line.lose = {"UploadDeploymentZip": "after"}
+    with pytest.raises(OutcomeUnknown) as raised:
+        changes(client, shop)["UploadDeploymentZip"]()
+    send, line.lose = line.send, {}
+
+    def refused(request):
+        if request.operation == "DownloadDeployment":
+            return Response(404, {}, b'{"status": "fail", "data": "gone"}')
+        return send(request)
+
+    line.send = refused
+    verdict = raised.value.reconcile()
+    assert verdict.outcome == "unknown"
+    assert "cannot be read" in verdict.evidence
+
+
+def test_what_an_upload_became_is_never_fetched_over_plain_http_from_another_host(monkeypatch):
+    monkeypatch.setattr(httpx, "Client", None)
+    assert kept(Secret("http://files.example/archive.zip")) is None
+
+
+def test_two_uploads_of_the_same_content_cannot_be_told_apart(losing, shop):
     client, line = losing
     files = [SourceFile(path=path, content=text) for path, text in shop.files().items()]
     client.deployments.upload_files(shop.project_id, files=files)
