@@ -7,13 +7,15 @@ is not there, so that Tab does not offer what cannot work.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from createos_nb import charts, metrics
 from createos_nb.charts.drawable import kind_to_draw
-from createos_nb.metrics.traffic import NEEDED
+from createos_nb.metrics import NEEDED
+from createos_nb.timerange import Moment
 
 if TYPE_CHECKING:
     from createos_nb.charts.labels import Chart
@@ -70,6 +72,144 @@ class CreateOSAccessor:
             As `createos_nb.metrics.summary`.
         """
         return metrics.summary(self._frame)
+
+    def objectives(self, *, objective: float = 0.999) -> pd.DataFrame:
+        """Return each environment's service level, its error budget, what is spent of it, and what is to be done.
+
+        Parameters
+        ----------
+        objective
+            Share of requests that must not be answered 5xx, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            As `createos_nb.metrics.objectives`.
+        """
+        return metrics.objectives(self._frame, objective=objective)
+
+    def burn_rates(self, *, objective: float = 0.999) -> pd.DataFrame:
+        """Return how fast each environment's error budget burns, by each of the three rules of the SRE Workbook.
+
+        Parameters
+        ----------
+        objective
+            Share of requests that must not be answered 5xx, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            As `createos_nb.metrics.burn_rates`.
+        """
+        return metrics.burn_rates(self._frame, objective=objective)
+
+    def incidents(
+        self, *, threshold: float = 0.05, quiet: str | timedelta = "5m", min_errors: int = 5
+    ) -> pd.DataFrame:
+        """Return the times in which the 5xx share of an environment was over a threshold.
+
+        Parameters
+        ----------
+        threshold
+            5xx share, above 0 and below 1, from which on an interval is bad.
+        quiet
+            Time without a bad interval that ends an incident; shorter pauses belong to it.
+        min_errors
+            5xx answers, 1 or more, that an incident has at least; fewer are not reported.
+
+        Returns
+        -------
+        DataFrame
+            As `createos_nb.metrics.incidents`.
+        """
+        return metrics.incidents(self._frame, threshold=threshold, quiet=quiet, min_errors=min_errors)
+
+    def change_points(
+        self, *, significance: float = 0.01, difference: float = 0.05, min_requests: int = 50
+    ) -> pd.DataFrame:
+        """Return when the 5xx share of each environment changed, or that it did not, or that it cannot be told.
+
+        Parameters
+        ----------
+        significance
+            Chance, above 0 and below 1, of a change being seen anywhere in the frame when nowhere is one.
+        difference
+            Rise of the 5xx share, above 0 and below 1, that is worth knowing.
+        min_requests
+            Requests, 1 or more, on each side of a change.
+
+        Returns
+        -------
+        DataFrame
+            As `createos_nb.metrics.change_points`.
+        """
+        return metrics.change_points(
+            self._frame, significance=significance, difference=difference, min_requests=min_requests
+        )
+
+    def compare(self, baseline: pd.DataFrame) -> pd.DataFrame:
+        """Return each environment's error rate and volume beside those of a baseline, with intervals.
+
+        Parameters
+        ----------
+        baseline
+            Requests over time of an earlier window, or of another environment.
+
+        Returns
+        -------
+        DataFrame
+            As `createos_nb.metrics.compare`.
+        """
+        return metrics.compare(self._frame, baseline)
+
+    def movers(self, before: pd.DataFrame) -> pd.DataFrame:
+        """Return which paths moved most between two windows of equal length.
+
+        Parameters
+        ----------
+        before
+            Top paths of the earlier window, of the same kind and length as these.
+
+        Returns
+        -------
+        DataFrame
+            As `createos_nb.metrics.movers`.
+        """
+        return metrics.movers(self._frame, before)
+
+    def dora(
+        self,
+        since: str | timedelta | None = None,
+        *,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        commits: pd.DataFrame | None = None,
+        incidents: pd.DataFrame | None = None,
+        journal: pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
+        """Return deployment frequency, lead time, change failure rate and time to restore of each project.
+
+        Parameters
+        ----------
+        since
+            Length of the window up to ``end`` (or now), such as ``"90d"``; default 30 days.
+        start, end
+            The window, half open; aware datetimes, ISO text or unix seconds.
+        commits
+            ``commit`` (hash) and ``committed_at`` (aware time) of each commit, from git.
+        incidents
+            From `createos_nb.metrics.incidents`, over the same window, of the environments that count.
+        journal
+            From ``ws.journal()``: rollbacks that were carried out from this machine.
+
+        Returns
+        -------
+        DataFrame
+            As `createos_nb.metrics.dora`.
+        """
+        return metrics.dora(
+            self._frame, since, start=start, end=end, commits=commits, incidents=incidents, journal=journal
+        )
 
     def chart(self, deployments: pd.DataFrame | None = None) -> Chart:
         """Draw a frame the way that fits its columns.

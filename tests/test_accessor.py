@@ -9,7 +9,7 @@ import createos_nb.accessor
 from createos_nb import charts, metrics, schema
 from createos_nb.accessor import CreateOSAccessor
 from createos_nb.errors import CreateOSError, FrameError
-from createos_nb.metrics.traffic import NEEDED
+from createos_nb.metrics import NEEDED
 
 METHODS = {name: getattr(metrics, name) for name in NEEDED} | {"chart": charts.chart}
 EVERY_METHOD = pytest.mark.parametrize(("name", "function"), METHODS.items(), ids=METHODS)
@@ -34,9 +34,41 @@ def test_a_method_begins_its_help_as_its_function_does(name, function):
     assert inspect.getdoc(getattr(CreateOSAccessor, name)).splitlines()[0] == first_line
 
 
+ASKED = {
+    "objectives": {"objective": 0.9},
+    "burn_rates": {"objective": 0.9},
+    "incidents": {"threshold": 0.2, "quiet": "1m", "min_errors": 90},
+    "change_points": {"significance": 0.3, "difference": 0.1, "min_requests": 200},
+    "compare": {"baseline": sample().head(4)},
+    "movers": {"before": sample("TOP_HIT_PATHS").head(2)},
+    "dora": {
+        "since": "2d",
+        "end": "2026-11-24T00:00Z",
+        "commits": schema.COMMITS.empty(),
+        "incidents": schema.INCIDENTS.empty(),
+        "journal": schema.JOURNAL.empty(),
+    },
+}
+"""Options of each method, none of them at its default."""
+OF_OTHERS = {"movers": "TOP_HIT_PATHS", "dora": "DEPLOYMENTS"}
+
+
 @pytest.mark.parametrize("name", NEEDED)
 def test_a_method_says_what_its_function_says(name):
-    pd.testing.assert_frame_equal(getattr(sample().createos, name)(), getattr(metrics, name)(sample()))
+    frame, options = sample(OF_OTHERS.get(name, "REQUESTS_OVER_TIME")), ASKED.get(name, {})
+    said = getattr(frame.createos, name)(**options)
+    pd.testing.assert_frame_equal(said, getattr(metrics, name)(frame, **options))
+
+
+@pytest.mark.parametrize("name", [name for name in ASKED if name not in {"compare", "movers"}])
+def test_what_a_method_is_asked_for_reaches_its_function(name):
+    frame = sample(OF_OTHERS.get(name, "REQUESTS_OVER_TIME"))
+    method = getattr((frame.head(4) if name == "change_points" else frame).createos, name)
+    fixed = {option: value for option, value in ASKED[name].items() if option == "end"}
+    for option, value in ASKED[name].items():
+        if (name, option) == ("change_points", "significance"):
+            continue  # which decides nothing in this sample: tests/metrics/test_change_points.py
+        assert fixed.get(option) or not method(**fixed).equals(method(**fixed, **{option: value})), option
 
 
 def test_the_chart_takes_deployments_as_its_function_does():
@@ -47,12 +79,13 @@ def test_the_chart_takes_deployments_as_its_function_does():
 @pytest.mark.parametrize(
     ("frame", "offered"),
     [
-        (sample(), ["error_rate", "rpm", "success_share", "summary", "chart"]),
+        (sample(), [name for name in METHODS if name not in OF_OTHERS]),
         (sample().drop(columns="interval_s"), ["error_rate", "success_share"]),
         (sample("LOGS"), ["chart"]),
-        (sample("TOP_HIT_PATHS"), ["chart"]),
+        (sample("TOP_HIT_PATHS"), ["chart", "movers"]),
+        (sample("DEPLOYMENTS"), ["dora"]),
     ],
-    ids=["over time", "without a column", "logs", "paths"],
+    ids=["over time", "without a column", "logs", "paths", "deployments"],
 )
 def test_only_what_the_columns_allow_is_offered(frame, offered):
     assert sorted(offered) == dir(frame.createos)
@@ -61,13 +94,13 @@ def test_only_what_the_columns_allow_is_offered(frame, offered):
 @pytest.mark.parametrize(
     "frame",
     [
-        sample("DEPLOYMENTS"),
+        sample("OVERALL_REQUESTS"),
         pd.DataFrame(),
         pd.DataFrame({"requests": [1]}),
         pd.concat({"a": sample()}, axis=1),
         sample().T,
     ],
-    ids=["deployments", "nothing", "strange", "MultiIndex", "turned"],
+    ids=["totals", "nothing", "strange", "MultiIndex", "turned"],
 )
 def test_a_frame_without_the_columns_has_no_accessor(frame):
     assert not hasattr(frame, "createos")
@@ -124,7 +157,8 @@ AWKWARD = [
 
 @pytest.mark.parametrize(("kind", "frame"), AWKWARD)
 def test_any_frame_gives_a_result_or_one_line_that_names_a_column(kind, frame):
-    functions = [*METHODS.values()] if kind == "REQUESTS_OVER_TIME" else [charts.chart]
+    alone = [name for name in METHODS if name not in {*OF_OTHERS, "compare"}]  # the others: tests/metrics
+    functions = [METHODS[name] for name in alone] if kind == "REQUESTS_OVER_TIME" else [charts.chart]
     for function in functions:
         refused = refusal(function, frame)
         if refused is not None:

@@ -129,7 +129,7 @@ def test_every_frame_of_a_selection_has_the_columns_of_its_kind_also_when_empty(
 
 def test_every_kind_of_frame_is_asked_for_here():
     kinds = {name: kind for name, kind in vars(schema).items() if isinstance(kind, schema.Kind)}
-    asked = [*FRAMES.values(), *OF_A_SELECTION.values(), *ANALYTICS.values()]
+    asked = [*FRAMES.values(), *OF_A_SELECTION.values(), *ANALYTICS.values(), *schema.MEASURES]
     asked += [schema.GITHUB_BRANCHES, schema.EXPLANATION]  # of a repository, and of explain()
     assert {name for name, kind in kinds.items() if kind not in asked} == set()
 

@@ -96,7 +96,7 @@ def counts(requests: int, server_errors: int) -> Counts:
     return Counts(requests, server_errors)
 
 
-def wilson_interval(observed: Counts, *, confidence: float = CONFIDENCE) -> Interval:
+def wilson_interval(observed: Counts, *, confidence: float = CONFIDENCE, dispersion: float = 1.0) -> Interval:
     """Return the Wilson score interval of an error rate.
 
     Parameters
@@ -105,6 +105,8 @@ def wilson_interval(observed: Counts, *, confidence: float = CONFIDENCE) -> Inte
         Requests and errors.
     confidence
         Two-sided confidence level, between 0 and 1.
+    dispersion
+        Variance beside that of independent requests, 1 or more; the requests count as so many times fewer.
 
     Returns
     -------
@@ -119,7 +121,7 @@ def wilson_interval(observed: Counts, *, confidence: float = CONFIDENCE) -> Inte
     -----
     Unlike the textbook interval it stays within 0 and 1 and is right for small counts and for no errors at
     all. Source: Wilson (1927); L. D. Brown et al., "Interval Estimation for a Binomial Proportion",
-    Statistical Science 16 (2001).
+    Statistical Science 16 (2001); for ``dispersion``, Rao and Scott, Biometrics 48 (1992).
 
     Examples
     --------
@@ -129,7 +131,7 @@ def wilson_interval(observed: Counts, *, confidence: float = CONFIDENCE) -> Inte
     """
     if not 0 < confidence < 1:
         raise InvalidArgument(f"confidence={confidence!r} is not between 0 and 1. Use 0.95.")
-    rate, n = observed.error_rate, observed.requests
+    rate, n = observed.error_rate, observed.requests / dispersion
     if rate is None:
         return 0.0, 1.0
     z = NormalDist().inv_cdf((1 + confidence) / 2)
@@ -138,11 +140,13 @@ def wilson_interval(observed: Counts, *, confidence: float = CONFIDENCE) -> Inte
     scale = 1 + z * z / n
     # At no errors, and at nothing but errors, the bound is exact; rounding must not move it.
     low = 0.0 if observed.server_errors == 0 else (centre - margin) / scale
-    high = 1.0 if observed.server_errors == n else (centre + margin) / scale
+    high = 1.0 if observed.server_errors == observed.requests else (centre + margin) / scale
     return low, high
 
 
-def difference_interval(before: Counts, after: Counts, *, confidence: float = CONFIDENCE) -> Interval:
+def difference_interval(
+    before: Counts, after: Counts, *, confidence: float = CONFIDENCE, dispersion: float = 1.0
+) -> Interval:
     """Return the interval of the difference between two error rates, after minus before.
 
     Parameters
@@ -151,6 +155,8 @@ def difference_interval(before: Counts, after: Counts, *, confidence: float = CO
         Requests and errors of two windows.
     confidence
         Two-sided confidence level, between 0 and 1.
+    dispersion
+        As for `wilson_interval`.
 
     Returns
     -------
@@ -168,8 +174,8 @@ def difference_interval(before: Counts, after: Counts, *, confidence: float = CO
     """
     if before.error_rate is None or after.error_rate is None:
         return -1.0, 1.0
-    before_low, before_high = wilson_interval(before, confidence=confidence)
-    after_low, after_high = wilson_interval(after, confidence=confidence)
+    before_low, before_high = wilson_interval(before, confidence=confidence, dispersion=dispersion)
+    after_low, after_high = wilson_interval(after, confidence=confidence, dispersion=dispersion)
     difference = after.error_rate - before.error_rate
     return (
         difference - hypot(after.error_rate - after_low, before_high - before.error_rate),
@@ -177,7 +183,9 @@ def difference_interval(before: Counts, after: Counts, *, confidence: float = CO
     )
 
 
-def compare_error_rates(before: Counts, after: Counts, *, min_requests: int = MIN_REQUESTS) -> Comparison:
+def compare_error_rates(
+    before: Counts, after: Counts, *, min_requests: int = MIN_REQUESTS, dispersion: float = 1.0
+) -> Comparison:
     """Say whether the error rate fell, rose or stayed, or that it cannot be told.
 
     Parameters
@@ -186,6 +194,8 @@ def compare_error_rates(before: Counts, after: Counts, *, min_requests: int = MI
         Requests and errors of two windows, from `counts`.
     min_requests
         Requests each window needs before two windows without errors are called the same.
+    dispersion
+        As for `wilson_interval`.
 
     Returns
     -------
@@ -204,9 +214,9 @@ def compare_error_rates(before: Counts, after: Counts, *, min_requests: int = MI
     >>> compare_error_rates(counts(280, 81), counts(3, 0)).verdict
     'unclear'
     """
-    difference = difference_interval(before, after, confidence=2 * CONFIDENCE - 1)
+    difference = difference_interval(before, after, confidence=2 * CONFIDENCE - 1, dispersion=dispersion)
     verdict = _verdict(before, after, difference, min_requests)
-    before_interval, after_interval = wilson_interval(before), wilson_interval(after)
+    before_interval, after_interval = (wilson_interval(each, dispersion=dispersion) for each in (before, after))
     return Comparison(
         verdict=verdict,
         before=before,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from createos_nb.api.cronjobs import CronjobStatus
 from createos_nb.api.security_scans import ScanStatus
 from createos_nb.api.templates import TemplateStatus
+from createos_nb.schema.columns import PROJECT as _PROJECT
 from createos_nb.schema.columns import flag, number, status, text, time, whole
 from createos_nb.schema.kind import Kind
 
-_PROJECT = text("project", "The project's unique name.")
 _PROJECT_ID = text("project_id", "The project's id.")
 _CREATED = time("created_at", "When it was created.")
 _ACCOUNT = text("account", "The GitHub account's name.")

@@ -7,16 +7,17 @@ from createos_nb.api.domains import DomainStatus
 from createos_nb.api.environments import EnvironmentStatus
 from createos_nb.api.projects import ProjectStatus
 from createos_nb.schema.account_kinds import ACCOUNT_KINDS
+from createos_nb.schema.columns import ENVIRONMENT as _ENVIRONMENT
+from createos_nb.schema.columns import PROJECT as _PROJECT
 from createos_nb.schema.columns import flag, maybe_whole, number, status, text, time, whole
 from createos_nb.schema.kind import Column, Kind
+from createos_nb.schema.measures import MEASURES
 
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 """Log levels, mildest first, so that ``logs[logs["level"] >= "ERROR"]`` says what it does."""
 
 
-_PROJECT = text("project", "The project's unique name.")
 _PROJECT_ID = text("project_id", "The project's id.")
-_ENVIRONMENT = text("environment", "The environment's unique name.")
 _ENVIRONMENT_ID = text("environment_id", "The environment's id.")
 _DEPLOYMENT_ID = text("deployment_id", "The deployment's id.")
 _CREATED = time("created_at", "When it was created.")
@@ -233,6 +234,7 @@ KINDS = {
         *(VARIABLES, RESOURCES, BUILD_LOGS, LOGS, OVERALL_REQUESTS, RPM, SUCCESS_PERCENTAGE, REQUESTS_OVER_TIME),
         *(TOP_HIT_PATHS, TOP_ERROR_PATHS, REQUEST_DISTRIBUTION, SUMMARY, JOURNAL, ERRORS),
         *ACCOUNT_KINDS,
+        *MEASURES,
     )
 }
 """Every kind by its name."""
