@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from createos_nb import plans
+from createos_nb.blame import Blame, blame
 from createos_nb.errors import InvalidArgument
 from createos_nb.explanation import Explained
 from createos_nb.frames import EnvironmentFrames, Target
@@ -10,6 +11,7 @@ from createos_nb.plans.assign import Assign
 from createos_nb.plans.domain import AssignDomain
 from createos_nb.plans.rollback import Rollback
 from createos_nb.plans.scale import Scale
+from createos_nb.timerange import Moment, Since, TimeRange
 
 __all__ = ["Selection", "Target"]
 
@@ -37,6 +39,40 @@ class Selection(EnvironmentFrames):
         >>> ws["*/production"].explain().analytics.summary(since="1h")  # doctest: +SKIP
         """
         return EnvironmentFrames(self._targets, Explained(self.api, self.answers))
+
+    def blame(
+        self,
+        since: Since = None,
+        *,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        significance: float = 0.01,
+        lag: str = "15m",
+    ) -> Blame:
+        """Say whether a deployment is likely behind a rise of server errors, or that it cannot be told.
+
+        Of one environment. It takes two requests, and two more when there was a rise.
+
+        Parameters
+        ----------
+        since
+            Length of the window up to ``end`` (or now), such as ``"2h"``; default one hour.
+        start, end
+            The window, half open; aware datetimes, ISO text or unix seconds.
+        significance
+            Chance of a rise being seen anywhere in the window when nowhere is one.
+        lag
+            Longest time from a deployment's creation to its first traffic: queue, build and start.
+
+        Returns
+        -------
+        Blame
+            Shows itself; ``.frame()``, ``.table()``, ``.change_points()``, ``.deployments()`` and
+            ``.error_paths()`` are its DataFrames.
+        """
+        return blame(
+            self, TimeRange.of(since, start=start, end=end, now=self.api.now()), significance=significance, lag=lag
+        )
 
     def plan_rollback(
         self, *, deployment: str | None = None, min_requests: int = 100, verify_for_s: float = 120.0

@@ -22,7 +22,7 @@ LAYERS = (
     {"metrics", "charts"},
     {"accessor"},
     {"plans"},
-    {"fanout", "answers", "explanation", "analytics", "frames", "account", "selection", "workspace"},
+    {"fanout", "answers", "explanation", "analytics", "blame", "frames", "account", "selection", "workspace"},
     {"reports"},
     {"runbooks"},
     {"panels"},

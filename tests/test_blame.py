@@ -1,0 +1,148 @@
+"""Blame, on the embedded platform with a real bad deployment."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+import createos_nb as cos
+from createos_nb import schema
+from createos_nb.errors import InvalidArgument
+from createos_nb.platform import service
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory):
+    """The scenario ``bad-deploy``: v3 was created ten minutes ago and fails at the checkout."""
+    patch = pytest.MonkeyPatch()
+    state = tmp_path_factory.mktemp("blame")
+    patch.setenv("CREATEOS_NB_HOME", str(tmp_path_factory.mktemp("home")))
+    ws = cos.local("bad-deploy", state=state, ephemeral=True)
+    yield ws
+    ws.api.close()
+    service.stop(state)
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def told(broken):
+    return broken["shop/production"].blame()
+
+
+def test_the_bad_deployment_is_found(broken, told):
+    bad = next(each for each in broken.api.deployments.list(broken.projects()["project_id"].iloc[0]))
+    assert (told.verdict, told.suspect.id) == ("likely", bad.id)
+    change = told.change_points().iloc[-1]
+    assert change["earliest"] <= bad.created_at <= change["latest"]
+    assert (told.changed_at - bad.created_at).total_seconds() < 8 * 60
+    [row] = schema.BLAME.check(told.frame()).to_dict("records")
+    assert (row["verdict"], row["version"], row["deployment_id"]) == ("likely", "v3", bad.id)
+
+
+def test_before_and_after_are_those_of_the_traffic(told):
+    before, after = told.table().to_dict("records")
+    assert (before["when"], before["errors"]) == ("before", 0)
+    assert before["end"] == after["start"] == told.changed_at
+    assert after["error_rate_low"] > before["error_rate_high"] or before["error_rate_low"] == 0
+    assert 0.05 < after["error_rate"] < 0.25
+    schema.COMPARISON.check(told.comparison())
+
+
+def test_the_new_error_path_is_the_one_that_the_deployment_broke(told):
+    paths = schema.MOVERS.check(told.error_paths())
+    [checkout] = paths[paths["path"] == "/checkout"].to_dict("records")
+    assert (checkout["listed"], checkout["status"], checkout["requests_before"]) == ("after", "500", 0)
+    assert "/missing" not in set(paths[paths["listed"] == "after"]["path"])
+    assert any("/checkout (500)" in each for each in told.evidence)
+
+
+def test_markers_are_named_for_what_they_are(told):
+    markers = schema.DEPLOYMENTS.check(told.deployments())
+    assert markers["version"].tolist() == ["v3"]  # v2 is hours older than the window
+    assert "the platform does not say" in repr(told)
+    assert "by creation, not by first traffic" in told._repr_html_()
+
+
+def test_it_costs_as_many_requests_as_it_says(broken, monkeypatch):
+    sent = []
+    real = httpx.Client.send
+
+    def counted(self, request, **options):
+        sent.append(request.url.path)
+        return real(self, request, **options)
+
+    prod = broken["shop/production"]
+    monkeypatch.setattr(httpx.Client, "send", counted)
+    assert prod.blame().requests == len(sent) == 4
+    sent.clear()
+    assert prod.blame(start=time.time() - 3000, end=time.time() - 1200).requests == len(sent) == 2
+
+
+def test_quiet_traffic_blames_nobody(broken):
+    told = broken["shop/production"].blame(start=time.time() - 3000, end=time.time() - 1200)
+    assert (told.verdict, told.suspect, told.changed_at) == ("cannot tell", None, None)
+    assert "not seen to rise" in told.reason
+    assert len(told.table()) == len(told.error_paths()) == len(told.comparison()) == 0
+    assert told.frame()["deployment_id"].isna().all()
+    schema.CHANGE_POINTS.check(told.change_points())
+
+
+def test_few_requests_blame_nobody(broken):
+    """Staging has two requests a minute: its errors are there, but they are too few."""
+    told = broken["shop/staging"].blame("20m")
+    assert (told.verdict, told.suspect) == ("cannot tell", None)
+    assert "too few" in told.reason or "too little" in told.reason
+
+
+def test_a_rise_without_a_deployment_before_it_is_not_pinned_on_one(broken):
+    at = broken["shop/production"].blame().changed_at
+    told = broken["shop/production"].blame(lag="1s")
+    assert told.changed_at == at
+    near = told.deployments()["created_at"].iloc[0]
+    if not told.change_points()["earliest"].iloc[0] <= near <= told.change_points()["latest"].iloc[0]:
+        assert told.verdict == "cannot tell"
+
+
+def test_of_two_deployments_at_the_same_time_neither_is_blamed(broken):
+    """v2 was created six hours ago; with a lag as long as that, either may have begun to serve then."""
+    told = broken["shop/production"].blame(lag="8h")
+    assert (told.verdict, told.suspect) == ("cannot tell", None)
+    assert "any of v3, v2 may be behind it" in told.reason
+
+
+def test_it_looks_at_one_environment(broken):
+    with pytest.raises(InvalidArgument, match="one environment, and this selection has 2"):
+        broken["shop/*"].blame()
+
+
+def test_a_path_cannot_act_in_its_html_or_move_the_cursor(told):
+    import dataclasses
+
+    hostile = "<img src=x onerror=alert(1)>\x1b[2J\nnext"
+    changed = dataclasses.replace(
+        told,
+        project=hostile,
+        reason=hostile,
+        evidence=(hostile,),
+        _errors=told.error_paths().assign(path=hostile),
+        _markers=told.deployments().assign(version=hostile),
+    )
+    assert "<img" not in changed._repr_html_()
+    assert "\x1b" not in changed._repr_html_() + repr(changed)
+    assert len(repr(changed).splitlines()) == 3
+
+
+def test_its_frames_are_copies(told):
+    mine = told.change_points()
+    mine["reason"] = "mine"
+    assert "mine" not in set(told.change_points()["reason"])
+
+
+def test_a_window_before_there_was_anything_says_so(broken):
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    told = broken["shop/production"].blame("1h", end=long_ago)
+    assert told.verdict == "cannot tell"
+    assert "too few" in told.reason
