@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 
 from createos_nb.charts import colours
+from createos_nb.charts.intervals import check
 from createos_nb.charts.labels import (
     PLAIN,
     WIDTH,
@@ -19,6 +20,9 @@ from createos_nb.charts.labels import (
     title,
 )
 from createos_nb.schema import REQUEST_DISTRIBUTION
+
+MAX_BARS = 12
+"""Statuses drawn side by side; of more, those answered most often."""
 
 
 def request_distribution(distribution: pd.DataFrame) -> Chart:
@@ -44,8 +48,12 @@ def request_distribution(distribution: pd.DataFrame) -> Chart:
     taken = REQUEST_DISTRIBUTION.take(distribution, ["project", "environment", "status", "requests"])
     if not taken["requests"].sum():
         return nothing("No requests in this window.", title(heading, targets(taken)))
-    summed = taken.groupby("status", as_index=False).agg(requests=("requests", "sum")).sort_values("status")
-    share = summed["requests"] / summed["requests"].sum()
+    summed = taken.groupby("status", as_index=False).agg(requests=("requests", "sum"))
+    check(taken, ["requests"])
+    every, total = len(summed), summed["requests"].sum()
+    summed = summed.nlargest(MAX_BARS, "requests").sort_values("status")
+    left_out = f"the {MAX_BARS} most frequent of {every:,}" if every > MAX_BARS else ""
+    share = summed["requests"] / total
     bars = summed.assign(
         status=distinct(list(summed["status"])),
         shown=[f"{n:,} ({part:.1%})" for n, part in zip(summed["requests"], share, strict=True)],
@@ -76,7 +84,7 @@ def request_distribution(distribution: pd.DataFrame) -> Chart:
     numbers = alt.Chart(bars).mark_text(dy=-7, fontSize=11).encode(x=x, y=y, text="shown:N")
     return alt.LayerChart(
         layer=[drawn, numbers],
-        title=title(heading, targets(taken), completeness(distribution)),
+        title=title(heading, targets(taken), left_out, completeness(distribution)),
         width=min(WIDTH, 100 * len(bars)),
         height=200,
         view=PLAIN,

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from createos_nb.errors import FrameError
+
 MAX_INTERVALS = 240
 """Intervals a chart shows side by side: three pixels each."""
 
@@ -35,7 +37,9 @@ def step_s(interval_s: int, span_s: float, *, limit: int = MAX_INTERVALS) -> int
     return interval_s * -(-int(span_s) // (interval_s * limit))
 
 
-def together(frame: pd.DataFrame, counts: Sequence[str], *, by: Iterable[str] = ()) -> pd.DataFrame:
+def together(
+    frame: pd.DataFrame, counts: Sequence[str], *, by: Iterable[str] = (), limit: int = MAX_INTERVALS
+) -> pd.DataFrame:
     """Return counts per interval, summed over environments and over as many intervals as needed.
 
     Parameters
@@ -46,16 +50,24 @@ def together(frame: pd.DataFrame, counts: Sequence[str], *, by: Iterable[str] = 
         Columns to sum.
     by
         Columns to keep apart.
+    limit
+        Most intervals to show side by side.
 
     Returns
     -------
     DataFrame, one row per interval that has data
         ``start`` and ``end`` (datetime64[us, UTC]), the columns of ``by``, the counts, and ``partial``:
         some of the interval is not in the data.
+
+    Raises
+    ------
+    FrameError
+        An interval is not longer than nothing, or a count is below it.
     """
+    check(frame, counts)
     interval = int(frame["interval_s"].max())
     first, last = frame["timestamp"].min(), frame["timestamp"].max()
-    step = step_s(interval, (last - first).total_seconds() + interval)
+    step = step_s(interval, (last - first).total_seconds() + interval, limit=limit)
     start = frame["timestamp"].dt.floor(f"{step}s")
     end_of_row = frame["timestamp"] + pd.to_timedelta(frame["interval_s"], unit="s")
     keys = ["start", *by]
@@ -72,6 +84,23 @@ def together(frame: pd.DataFrame, counts: Sequence[str], *, by: Iterable[str] = 
     end = grouped["start"] + pd.Timedelta(seconds=step)
     cut = grouped["partial"] | (grouped["first"] > grouped["start"]) | (grouped["last"] < end)
     return grouped.assign(end=end, partial=cut)[[*keys, "end", *counts, "partial"]]
+
+
+def check(frame: pd.DataFrame, counts: Sequence[str]) -> None:
+    """Refuse intervals and counts that cannot be drawn.
+
+    Raises
+    ------
+    FrameError
+        An interval is not longer than nothing, or a count is below it.
+    """
+    if "interval_s" in frame.columns and frame["interval_s"].min() <= 0:
+        raise FrameError(
+            "Some rows have an 'interval_s' of 0 or less. It is the length of the interval in seconds."
+        )
+    below = next((name for name in counts if frame[name].min() < 0), None)
+    if below:
+        raise FrameError(f"Some rows have {below!r} below 0. Counts start at 0.")
 
 
 def in_words(step: pd.Timedelta) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +24,10 @@ PLAIN = alt.ViewBackground(stroke=None)
 _GREY = "#5a5a5a"
 _NOT_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
-Chart = alt.Chart | alt.LayerChart
+Chart = alt.Chart | alt.LayerChart | alt.VConcatChart
+
+_FACTS_ON_A_LINE = 118
+"""Characters of the subtitle that are as wide as the plot."""
 
 
 def shown(text: object) -> str:
@@ -101,11 +105,26 @@ def completeness(frame: pd.DataFrame) -> str:
     return "INCOMPLETE: the platform did not answer all" if missing else ""
 
 
+def put_together(rows: int, drawn: int, what: str) -> str:
+    """Return what the subtitle says of rows that were put together; nothing when each is drawn by itself.
+
+    Examples
+    --------
+    >>> put_together(1_000_000, 240, "rows, one point per 2 hours")
+    'put together from 1,000,000 rows, one point per 2 hours'
+    >>> put_together(10, 10, "rows")
+    ''
+    """
+    return f"put together from {rows:,} {what}" if rows > drawn else ""
+
+
 def title(text: str, *facts: str) -> alt.TitleParams:
-    """Return a chart's title, with facts in a smaller line below it; empty ones are left out."""
+    """Return a chart's title, with facts in smaller lines below it; empty ones are left out."""
+    subtitle = " · ".join(fact for fact in facts if fact)
     return alt.TitleParams(
         text=text,
-        subtitle=" · ".join(fact for fact in facts if fact),
+        # A line wider than the plot would be cut, or make the picture wider than a page.
+        subtitle=subtitle if len(subtitle) <= _FACTS_ON_A_LINE else textwrap.wrap(subtitle, _FACTS_ON_A_LINE),
         anchor="start",
         frame="group",
         fontSize=15,

@@ -7,12 +7,25 @@ import pandas as pd
 
 from createos_nb.charts import colours
 from createos_nb.charts.intervals import in_words, step_s
-from createos_nb.charts.labels import Chart, completeness, count_axis, nothing, shown, targets, title, window
-from createos_nb.charts.timeline import markers, on_timeline, time_axis
+from createos_nb.charts.labels import (
+    Chart,
+    completeness,
+    count_axis,
+    nothing,
+    put_together,
+    shown,
+    targets,
+    title,
+    window,
+)
+from createos_nb.charts.timeline import markers, on_timeline, time_axis, times
 from createos_nb.schema import LEVELS, LOGS
 
 MAX_BARS = 120
+MAX_UNKNOWN = 8
+"""Levels that are none of ours and are drawn by their names; of more, those with most lines."""
 NO_LEVEL = "no level"
+OTHERS = "other levels"
 
 _TARGET = ["project", "environment"]
 _OPTIONAL = ["timestamp", "level"]
@@ -55,6 +68,7 @@ def log_volume(logs: pd.DataFrame, deployments: pd.DataFrame | None = None) -> C
     first, last = timed["timestamp"].min(), timed["timestamp"].max()
     step = pd.Timedelta(seconds=step_s(1, (last - first).total_seconds() + 1, limit=MAX_BARS))
     bars, levels = _stacked(timed, step)
+    source = put_together(len(timed), len(bars), f"lines, one bar per {in_words(step)}")
     start, end = bars["start"].min(), bars["end"].max()
     marks = markers(deployments, start, end)
     drawn = (
@@ -67,21 +81,26 @@ def log_volume(logs: pd.DataFrame, deployments: pd.DataFrame | None = None) -> C
             y2="high:Q",
             color=alt.Color("level:N", scale=colours.scale(levels, colours.LEVELS), legend=colours.legend("level")),
             tooltip=[
-                alt.Tooltip("time:N", title="from (UTC)"),
+                *times("start"),
                 alt.Tooltip("level:N"),
                 alt.Tooltip("lines:Q", format=","),
             ],
         )
     )
-    facts = (targets(taken), window(start, end), without, completeness(logs), marks.fact)
+    facts = (targets(taken), window(start, end), source, without, completeness(logs), marks.fact)
     return on_timeline(title(heading, *facts), drawn, marks, height=180)
 
 
 def _stacked(timed: pd.DataFrame, step: pd.Timedelta) -> tuple[pd.DataFrame, list[str]]:
     """Return one row per bar, and the levels there are, mildest first."""
-    level = pd.Series([NO_LEVEL if pd.isna(value) else shown(value) for value in timed["level"]], dtype="str")
+    held = timed["level"].cat.remove_unused_categories()
+    names = {value: shown(value) for value in held.cat.categories}
     known = [NO_LEVEL, *LEVELS]
-    levels = [name for name in known if name in set(level)] + sorted(set(level) - set(known))
+    frequent = set(held[~held.isin(known)].value_counts().head(MAX_UNKNOWN).index)
+    names = {value: name if value in known or value in frequent else OTHERS for value, name in names.items()}
+    level = held.astype("str").map(names).fillna(NO_LEVEL)
+    there = set(level.unique())
+    levels = [name for name in known if name in there] + sorted(there - set(known))
     counted = (
         pd.DataFrame({"start": timed["timestamp"].dt.floor(step).array, "level": level.array})
         .value_counts()

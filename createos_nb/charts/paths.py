@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 
 from createos_nb.charts import colours
+from createos_nb.charts.intervals import check
 from createos_nb.charts.labels import (
     PLAIN,
     WIDTH,
@@ -48,6 +49,7 @@ def top_paths(paths: pd.DataFrame) -> Chart:
     taken = TOP_HIT_PATHS.take(paths, [*_TARGET, "path", "requests"])
     if taken.empty:
         return nothing("No requests in this window.", title(heading))
+    check(taken, ["requests"])
     summed = taken.groupby("path", as_index=False).agg(requests=("requests", "sum"))
     summed["class"] = "2xx"
     return _bars(summed, heading, targets(taken), completeness(paths), legend=False)
@@ -76,6 +78,7 @@ def top_error_paths(paths: pd.DataFrame) -> Chart:
     taken = TOP_ERROR_PATHS.take(paths, [*_TARGET, "path", "status", "requests"])
     if taken.empty:
         return nothing("No errors in this window.", title(heading))
+    check(taken, ["requests"])
     summed = taken.groupby(["path", "status"], as_index=False).agg(requests=("requests", "sum"))
     summed["class"] = [colours.status_class(status) for status in summed["status"]]
     summed["path"] = summed["status"] + "  " + summed["path"]
@@ -93,7 +96,7 @@ def _bars(summed: pd.DataFrame, heading: str, *facts: str, legend: bool) -> Char
             "shown": [f"{requests:,}" for requests in shown["requests"]],
         }
     )
-    left_out = f"the first {MAX_BARS} of {len(ordered)}" if len(ordered) > MAX_BARS else ""
+    left_out = f"the first {MAX_BARS} of {len(ordered):,}" if len(ordered) > MAX_BARS else ""
     classes = [name for name in (*colours.STATUS_CLASSES, "other") if name in set(bars["class"])]
     y = alt.Y(
         "path:N",

@@ -15,13 +15,19 @@ from createos_nb.schema import DEPLOYMENTS
 LANES = 3
 """Rows of version labels above the plot."""
 LANE_PX = 13
+TIME = "time (UTC, local time below it where that differs)"
 _GLYPH_PX = 7
 _GAP_PX = 6
 
 
 def time_axis(name: str, start: pd.Timestamp, end: pd.Timestamp) -> alt.X:
-    """Return the x encoding of a time column over a window, labelled in UTC."""
+    """Return the x encoding of a time column over a window, labelled in UTC, and below in local time.
+
+    Local is where the chart is looked at: a browser's time zone, for a picture that of the machine that draws
+    it. The second line says its offset, and is left out where local time is UTC.
+    """
     span = end - start
+    local = "%H:%M:%S %Z" if span <= pd.Timedelta("4min") else "%H:%M %Z"
     if span <= pd.Timedelta("4min"):
         form = "%H:%M:%S"
     elif span <= pd.Timedelta("26h"):
@@ -31,7 +37,21 @@ def time_axis(name: str, start: pd.Timestamp, end: pd.Timestamp) -> alt.X:
     domain = [start.timestamp() * 1000, end.timestamp() * 1000]
     # A utc scale, or the labels would be in the time zone of whoever looks.
     scale = alt.Scale(type="utc", domain=domain, nice=False)
-    return alt.X(f"{name}:T", scale=scale, axis=axis("time (UTC)", format=form, tickCount=8, grid=False))
+    utc = f"utcFormat(datum.value, '{form}')"
+    labels = f"timezoneoffset(datum.value) == 0 ? {utc} : [{utc}, timeFormat(datum.value, '{local}')]"
+    return alt.X(
+        f"{name}:T",
+        scale=scale,
+        axis=axis(TIME, format=form, labelExpr=labels, tickCount=8, grid=False, labelFlush=False),
+    )
+
+
+def times(name: str) -> list[alt.Tooltip]:
+    """Return the tooltips of a time column, in UTC (from the text column ``time``) and in local time."""
+    return [
+        alt.Tooltip("time:N", title="from (UTC)"),
+        alt.Tooltip(f"{name}:T", title="from (local)", format="%Y-%m-%d %H:%M:%S %Z"),
+    ]
 
 
 @dataclass(frozen=True)
@@ -76,8 +96,11 @@ def markers(deployments: pd.DataFrame | None, start: pd.Timestamp, end: pd.Times
     name = taken["version"].fillna("?")
     if taken["project"].nunique() > 1:
         name = taken["project"] + " " + name
+    # Lines that fall on the same pixel are one line; all of them are counted in the labels.
+    pixel = ((taken["created_at"] - start) / (end - start) * WIDTH).astype("int64")
     lines = pd.DataFrame(
         {
+            "pixel": pixel.array,
             "created_at": taken["created_at"].array,
             "version": [shown(text) for text in name],
             "created": taken["created_at"].dt.strftime("%Y-%m-%d %H:%M:%S").array,
@@ -87,7 +110,7 @@ def markers(deployments: pd.DataFrame | None, start: pd.Timestamp, end: pd.Times
     placed = _placed([WIDTH * float(part) for part in share], list(lines["version"]))
     x = time_axis("created_at", start, end)
     rules = (
-        alt.Chart(lines)
+        alt.Chart(lines.drop_duplicates("pixel").drop(columns="pixel"))
         .mark_rule(strokeDash=[4, 3], color=MARKER, strokeWidth=1.2)
         .encode(x=x, tooltip=[alt.Tooltip("version:N"), alt.Tooltip("created:N", title="created (UTC)")])
     )

@@ -17,11 +17,13 @@ from createos_nb.charts.labels import (
     count_axis,
     distinct,
     nothing,
+    put_together,
     targets,
     title,
     window,
 )
-from createos_nb.charts.timeline import markers, on_timeline, time_axis
+from createos_nb.charts.timeline import markers, on_timeline, time_axis, times
+from createos_nb.errors import InvalidArgument
 from createos_nb.schema import REQUESTS_OVER_TIME
 
 MAX_SERIES = 5
@@ -77,6 +79,7 @@ def requests_over_time(over_time: pd.DataFrame, deployments: pd.DataFrame | None
     classes = [name for name in (*_CLASSES, "other") if name in set(bars["class"])]
     per = in_words(summed["end"].iloc[0] - summed["start"].iloc[0])
     partial = "pale: partial interval" if bars["partial"].any() else ""
+    source = put_together(len(taken), len(summed), f"rows, one bar per {per}")
     base = alt.Chart(bars).mark_rect(stroke="white", strokeWidth=0.4)
     drawn = base.encode(
         x=time_axis("start", start, end),
@@ -90,15 +93,17 @@ def requests_over_time(over_time: pd.DataFrame, deployments: pd.DataFrame | None
         ),
         opacity=alt.condition("datum.partial", alt.value(0.5), alt.value(1)),
         tooltip=[
-            alt.Tooltip("time:N", title="from (UTC)"),
+            *times("start"),
             alt.Tooltip("class:N", title="status"),
             alt.Tooltip("requests:Q", format=","),
         ],
     )
-    return on_timeline(title(heading, *facts, partial, marks.fact), drawn, marks, height=260)
+    return on_timeline(title(heading, *facts, source, partial, marks.fact), drawn, marks, height=260)
 
 
-def error_rate(over_time: pd.DataFrame, deployments: pd.DataFrame | None = None) -> Chart:
+def error_rate(
+    over_time: pd.DataFrame, deployments: pd.DataFrame | None = None, *, objective: float | None = None
+) -> Chart:
     """Draw the share of requests answered 5xx over time, a line for each environment.
 
     Parameters
@@ -107,6 +112,9 @@ def error_rate(over_time: pd.DataFrame, deployments: pd.DataFrame | None = None)
         Requests over time. See `schema.REQUESTS_OVER_TIME`.
     deployments
         Deployments to mark with dashed lines. See `schema.DEPLOYMENTS`.
+    objective
+        Share of requests that are to succeed, between 0 and 1, such as 0.999; a line shows the budget that
+        it leaves for errors.
 
     Returns
     -------
@@ -117,13 +125,17 @@ def error_rate(over_time: pd.DataFrame, deployments: pd.DataFrame | None = None)
     ------
     FrameError
         A needed column is missing or of another kind.
+    InvalidArgument
+        ``objective`` is not between 0 and 1.
 
     Examples
     --------
     >>> from createos_nb import schema
-    >>> error_rate(schema.sample("REQUESTS_OVER_TIME")).title.text
+    >>> error_rate(schema.sample("REQUESTS_OVER_TIME"), objective=0.99).title.text
     'Error rate'
     """
+    if objective is not None and not 0 < objective < 1:
+        raise InvalidArgument(f"objective={objective!r} is not between 0 and 1. Use 0.999 for 99.9 %.")
     return _lines(
         over_time,
         deployments,
@@ -133,6 +145,7 @@ def error_rate(over_time: pd.DataFrame, deployments: pd.DataFrame | None = None)
         form="~%",
         least_top=0.01,
         colour=colours.STATUS_CLASSES["5xx"],
+        budget=None if objective is None else 1 - objective,
     )
 
 
@@ -184,6 +197,7 @@ def _lines(
     form: str,
     least_top: float,
     colour: str,
+    budget: float | None = None,
 ) -> Chart:
     taken = REQUESTS_OVER_TIME.take(over_time, _NEEDED)
     if taken.empty:
@@ -205,13 +219,13 @@ def _lines(
     legend = colours.legend("environment", symbol="stroke") if several else None
     hues = dict(zip(series, colours.SERIES if several else (colour,), strict=False))
     colour_of = alt.Color("environment:N", scale=colours.scale(series, hues), legend=legend)
+    step = in_words(summed["end"].iloc[0] - summed["start"].iloc[0])
+    source = put_together(len(kept), len(summed), f"rows, one point per {step}")
+    highest = max(float(points["value"].max()), budget or 0)
+    y_scale = alt.Scale(domain=[0, max(least_top, highest * 1.08)])
     lines = alt.Chart(points).encode(
-        x=time_axis("time", start, end),
-        y=alt.Y(
-            "value:Q",
-            axis=axis(axis_title, tickCount=5, format=form),
-            scale=alt.Scale(domain=[0, max(least_top, float(points["value"].max()) * 1.08)]),
-        ),
+        x=time_axis("middle", start, end),
+        y=alt.Y("value:Q", axis=axis(axis_title, tickCount=5, format=form), scale=y_scale),
         color=colour_of,
     )
     dashes = alt.Scale(domain=series, range=list(colours.DASHES[: len(series)]))
@@ -223,15 +237,26 @@ def _lines(
             lines.mark_point(filled=True, size=24, opacity=1).encode(
                 opacity=alt.condition("datum.dot", alt.value(1), alt.value(0)),
                 tooltip=[
-                    alt.Tooltip("from:N", title="from (UTC)"),
+                    *times("start"),
                     alt.Tooltip("environment:N"),
                     alt.Tooltip("value:Q", title=axis_title, format=".2%" if "%" in form else ",.1f"),
                     alt.Tooltip("requests:Q", format=","),
                 ],
             ),
+            *(_budget_line(budget, y_scale) if budget is not None else ()),
         ]
     )
-    return on_timeline(title(heading, *facts, marks.fact), drawn, marks, height=200)
+    return on_timeline(title(heading, *facts, source, marks.fact), drawn, marks, height=200)
+
+
+def _budget_line(budget: float, y_scale: alt.Scale) -> tuple[alt.Chart, alt.Chart]:
+    text = f"budget {100 * budget:.3g} % (objective {100 * (1 - budget):.6g} %)"
+    line = alt.Chart(pd.DataFrame({"budget": [budget], "text": [text]})).encode(y=alt.Y("budget:Q", scale=y_scale))
+    label = line.encode(x=alt.value(4), text="text:N")
+    return (
+        line.mark_rule(color=colours.MARKER, strokeWidth=1.5),
+        label.mark_text(align="left", baseline="bottom", dy=-3, fontSize=11, color=colours.MARKER),
+    )
 
 
 def _points(summed: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -251,9 +276,9 @@ def _points(summed: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         lines.append(line.assign(environment=name, dot=there & (few | alone)))
     points = pd.concat(lines).reset_index()
     # In the middle of what it stands for.
-    points["time"] = points["start"] + step / 2
-    points["from"] = points["start"].dt.strftime("%Y-%m-%d %H:%M:%S")
-    return points.drop(columns="start"), names
+    points["middle"] = points["start"] + step / 2
+    points["time"] = points["start"].dt.strftime("%Y-%m-%d %H:%M:%S")
+    return points, names
 
 
 def _stacked(summed: pd.DataFrame) -> pd.DataFrame:
@@ -282,4 +307,4 @@ def _busiest(taken: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     if len(requests) <= MAX_SERIES:
         return taken, ""
     busiest = requests.nlargest(MAX_SERIES, "requests")[_TARGET]
-    return taken.merge(busiest, on=_TARGET), f"the {MAX_SERIES} with most requests"
+    return taken.merge(busiest, on=_TARGET), f"the {MAX_SERIES} of {len(requests):,} with most requests"

@@ -21,7 +21,8 @@ class Specification:
 
     @property
     def facts(self) -> str:
-        return self.spec["title"]["subtitle"]
+        subtitle = self.spec["title"]["subtitle"]
+        return subtitle if isinstance(subtitle, str) else " ".join(subtitle)
 
     @property
     def words(self) -> str | None:
@@ -30,9 +31,10 @@ class Specification:
 
     def layers(self, spec: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
         spec = spec or self.spec
-        if "layer" not in spec:
+        inner = [*spec.get("layer", []), *spec.get("vconcat", [])]
+        if not inner:
             yield spec
-        for layer in spec.get("layer", []):
+        for layer in inner:
             yield from self.layers(layer)
 
     def layer(self, mark: str) -> dict[str, Any]:

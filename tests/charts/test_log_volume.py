@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from createos_nb import charts, schema
-from createos_nb.charts.logs import MAX_BARS
+from createos_nb.charts.logs import MAX_BARS, MAX_UNKNOWN
+from createos_nb.charts.timeline import TIME
 from createos_nb.errors import FrameError
 
 NOON = pd.Timestamp("2026-11-23T12:00:00Z")
@@ -33,7 +34,7 @@ def test_a_chart_says_what_of_whom_and_when(read):
     chart = read(charts.log_volume(SAMPLE, schema.sample("DEPLOYMENTS")))
     assert chart.heading == "Log lines by level"
     assert chart.facts == "shop/production · 2026-11-23 12:01 to 12:09 UTC · dashed lines: deployments created"
-    assert chart.axis_titles() == {"time (UTC)", "lines per 5 seconds"}
+    assert chart.axis_titles() == {TIME, "lines per 5 seconds"}
     assert chart.marked("rule")
 
 
@@ -73,3 +74,9 @@ def test_nothing_to_draw_is_said_in_words(read):
 def test_a_wrong_frame_is_refused_by_the_columns_name():
     with pytest.raises(FrameError, match="no column 'level'"):
         charts.log_volume(SAMPLE.drop(columns="level"))
+
+
+def test_levels_that_nobody_knows_do_not_fill_the_legend(read):
+    chart = read(charts.log_volume(lines(*(f"level {number}" for number in range(900)))))
+    assert len(set(bars(chart)["level"])) == MAX_UNKNOWN + 1
+    assert bars(chart)["lines"].sum() == 900

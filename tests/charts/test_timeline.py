@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from createos_nb import schema
-from createos_nb.charts.timeline import LANES, _placed, markers, time_axis
+from createos_nb.charts.timeline import LANES, TIME, _placed, markers, time_axis
 from createos_nb.errors import FrameError
 
 NOON = pd.Timestamp("2026-11-23T12:00:00Z")
@@ -88,9 +88,15 @@ def test_the_time_axis_is_utc_and_as_fine_as_the_window(span, form):
     x = time_axis("start", START, START + pd.Timedelta(span)).to_dict()
     assert x["scale"]["type"] == "utc"
     assert x["scale"]["domain"][0] == START.timestamp() * 1000
-    assert (x["axis"]["title"], x["axis"]["format"]) == ("time (UTC)", form)
+    assert (x["axis"]["title"], x["axis"]["format"]) == (TIME, form)
+    assert f"utcFormat(datum.value, '{form}')" in x["axis"]["labelExpr"]
 
 
 def test_a_frame_that_is_not_of_deployments_is_refused():
     with pytest.raises(FrameError, match="no column 'version'"):
         markers(schema.sample("TOP_HIT_PATHS"), START, END)
+
+
+def test_deployments_on_one_pixel_are_one_line():
+    found = markers(deployments(*(minute / 1000 for minute in range(10_000))), START, END)
+    assert len(found.layers[0].data) <= 720

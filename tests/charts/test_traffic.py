@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 
 from createos_nb import charts, schema
+from createos_nb.charts.timeline import TIME
 from createos_nb.charts.traffic import MAX_DOTS, MAX_SERIES
-from createos_nb.errors import FrameError
+from createos_nb.errors import FrameError, InvalidArgument
 
 NOON = pd.Timestamp("2026-11-23T12:00:00Z")
 SAMPLE = schema.sample("REQUESTS_OVER_TIME")
@@ -42,7 +43,7 @@ def test_a_chart_says_what_of_whom_and_when(draw, read):
     chart = read(draw(SAMPLE, DEPLOYMENTS))
     assert chart.heading in {"Requests by status class", "Error rate", "Requests per minute"}
     assert chart.facts == "shop/production · 2026-11-23 12:00 to 12:10 UTC · dashed lines: deployments created"
-    assert "time (UTC)" in chart.axis_titles()
+    assert TIME in chart.axis_titles()
     assert chart.spec["width"] == 720
     assert chart.marked("rule")
     assert [row["label"] for text in chart.marked("text") for row in chart.rows(text)] == ["v3"]
@@ -175,4 +176,33 @@ def test_of_many_environments_the_busiest_are_drawn_and_it_is_said(read):
     chart = read(charts.rpm(fleet(9)))
     drawn = chart.layer("line")["encoding"]["color"]["scale"]["domain"]
     assert drawn == [f"shop/env-{number}" for number in range(9 - MAX_SERIES, 9)]
-    assert f"the {MAX_SERIES} with most requests" in chart.facts
+    assert f"the {MAX_SERIES} of 9 with most requests" in chart.facts
+
+
+def test_the_budget_is_a_line_that_the_axis_reaches(read):
+    chart = read(charts.error_rate(over_time(range(5), errors=0), objective=0.95))
+    [line] = [layer for layer in chart.marked("rule") if "y" in layer["encoding"]]
+    [row] = chart.rows(line)
+    assert (round(row["budget"], 6), row["text"]) == (0.05, "budget 5 % (objective 95 %)")
+    assert line["encoding"]["y"]["scale"]["domain"][1] > 0.05
+
+
+@pytest.mark.parametrize("objective", [0, 1, 99.9, -1])
+def test_an_objective_that_is_no_share_is_refused(objective):
+    with pytest.raises(InvalidArgument, match="between 0 and 1"):
+        charts.error_rate(SAMPLE, objective=objective)
+
+
+@OVER_TIME
+def test_it_says_when_rows_were_put_together(draw, read):
+    assert "put together" not in read(draw(SAMPLE)).facts
+    assert "put together from 1,440 rows, one" in read(draw(over_time(range(1440)))).facts
+
+
+@OVER_TIME
+@pytest.mark.parametrize(
+    ("column", "value"), [("interval_s", 0), ("interval_s", -60), ("requests", -1), ("status_5xx", -5)]
+)
+def test_intervals_and_counts_that_cannot_be_are_refused_by_the_columns_name(draw, column, value):
+    with pytest.raises(FrameError, match=column):
+        draw(SAMPLE.assign(**{column: value}))
