@@ -14,6 +14,9 @@ from createos_nb.markup import escape, one_line
 
 Row = TypeVar("Row")
 
+MAX_OFFSET = 999_999_999_999
+"""How far down a list a page may begin."""
+
 SHOWN = 10
 """Rows that a listing shows of itself."""
 

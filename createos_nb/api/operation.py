@@ -42,7 +42,7 @@ from pydantic.alias_generators import to_camel
 from createos_nb.api import path as paths
 from createos_nb.api.complaint import complaint
 from createos_nb.api.exchange import call
-from createos_nb.api.listing import Listing
+from createos_nb.api.listing import MAX_OFFSET, Listing
 from createos_nb.api.message import Exchange, Request, Safety
 from createos_nb.api.method import bound
 from createos_nb.api.model import RECEIVED
@@ -336,8 +336,8 @@ class Operation(Generic[P, T]):
 
 
 def _offset(text: str) -> int:
-    if not text.isdecimal() or len(text) > 12:
-        raise BadRequest.answer("offset must be a whole number from 0.")
+    if not text.isdecimal() or len(text) > len(str(MAX_OFFSET)):
+        raise BadRequest.answer(f"offset must be a whole number, 0 to {MAX_OFFSET}.")
     return int(text)
 
 

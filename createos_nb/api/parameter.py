@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from pydantic import StrictBool
 from pydantic.alias_generators import to_camel
 
 from createos_nb.api.path import names
@@ -72,7 +74,20 @@ def placed(parameter: inspect.Parameter, *, method: str, path: str, paged: bool)
         place, wire = "query", (query.name if query and query.name else name)
     else:
         place, wire = "body", (body.name if body else to_camel(name))
-    return Parameter(name, place, wire, parameter.annotation, parameter.default)
+    annotation = _exact(parameter.annotation) if place == "body" else parameter.annotation
+    return Parameter(name, place, wire, annotation, parameter.default)
+
+
+def _exact(annotation: Any) -> Any:
+    """Return a type with truth values that are true or false: in JSON, unlike in a query, 0 is a number."""
+    if annotation is bool:
+        return StrictBool
+    if get_origin(annotation) is Annotated:
+        kind, *marks = get_args(annotation)
+        return Annotated[(_exact(kind), *marks)]
+    if get_origin(annotation) in {Union, UnionType}:
+        return Union[tuple(map(_exact, get_args(annotation)))]  # noqa: UP007 - of as many as there are
+    return annotation
 
 
 def _marks(annotation: Any) -> tuple[Any, ...]:

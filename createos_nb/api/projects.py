@@ -15,7 +15,7 @@ from createos_nb.api.resource import AsyncResource, Resource
 from createos_nb.api.secret import Secret
 
 ProjectType = Annotated[str, known("vcs", "image", "upload")]
-ProjectStatus = Annotated[str, known("active", "deleting", "deleted")]
+ProjectStatus = Annotated[str, known("active", "suspended", "deleting", "deleted")]
 
 # A description says in words, for the person who is refused, what a pattern says for the machine.
 UniqueName = Annotated[

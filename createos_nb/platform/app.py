@@ -34,6 +34,7 @@ MAX_JSON_BYTES = 24 * 2**20
 MAX_FORM_BYTES = MAX_ARCHIVE_BYTES + 2**16
 """An archive, and what a form adds to it."""
 
+_Endpoint = Callable[[Request], Awaitable[Response]]
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -49,18 +50,11 @@ def create_app(platform: Platform, *, limits: Limits = RATE_LIMITS["generous"]) 
     """
     calls = Calls(platform, Budget(limits))
     app = Starlette(
-        # A path with fewer parameters first, so that /projects/supported is not taken for a project's id.
         routes=[
             Route("/mcp", McpEndpoint(calls)),
             Route("/openapi.json", _described(calls)),
-            *(Route(own.path, _endpoint(own, calls), methods=[own.method]) for own in (LOAD, users.ADD)),
             Route(downloads.PATH, platform.downloads.answer, methods=["GET"]),
-            *(
-                Route(operation.path, _endpoint(operation, calls), methods=[operation.method])
-                for operation in sorted(
-                    map(OPERATIONS.__getitem__, HANDLERS), key=lambda each: each.path.count("{")
-                )
-            ),
+            *_routes([*map(OPERATIONS.__getitem__, HANDLERS), LOAD, users.ADD], calls),
         ],
         exception_handlers={HTTPException: _not_routed},
     )
@@ -69,7 +63,7 @@ def create_app(platform: Platform, *, limits: Limits = RATE_LIMITS["generous"]) 
     return Guards(app)
 
 
-def _described(calls: Calls) -> Callable[[Request], Awaitable[Response]]:
+def _described(calls: Calls) -> _Endpoint:
     """Return the endpoint of the API's own description, which is made when it is first asked for."""
     made: list[dict[str, Any]] = []
 
@@ -86,7 +80,27 @@ def _described(calls: Calls) -> Callable[[Request], Awaitable[Response]]:
     return endpoint
 
 
-def _endpoint(operation: Operation[..., Any], calls: Calls) -> Callable[[Request], Awaitable[Response]]:
+def _routes(operations: list[Operation[..., Any]], calls: Calls) -> list[Route]:
+    """Return one route a path, so that each knows all that is possible there."""
+    endpoints: dict[str, dict[str, _Endpoint]] = {}
+    for operation in operations:
+        endpoints.setdefault(operation.path, {})[operation.method] = _endpoint(operation, calls)
+    # A path with fewer parameters first, so that /projects/supported is not taken for a project's id.
+    return [
+        Route(path, _by_method(endpoints[path]), methods=list(endpoints[path]))
+        for path in sorted(endpoints, key=lambda path: path.count("{"))
+    ]
+
+
+def _by_method(endpoints: dict[str, _Endpoint]) -> _Endpoint:
+    async def endpoint(request: Request) -> Response:
+        # What answers GET answers HEAD too.
+        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
+
+    return endpoint
+
+
+def _endpoint(operation: Operation[..., Any], calls: Calls) -> _Endpoint:
     async def endpoint(request: Request) -> Response:
         async def arguments() -> dict[str, Any]:
             body = await _body(request, operation)
@@ -159,5 +173,6 @@ async def _file(request: Request) -> bytes:
 async def _not_routed(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status == 405:
-        return failure(405, f"{request.method} is not possible here.")
+        allowed = error.headers if isinstance(error, HTTPException) else None
+        return failure(405, f"{request.method} is not possible here.", headers=dict(allowed or {}))
     return failure(status, f"There is nothing at {one_line(request.url.path)}.")

@@ -7,6 +7,7 @@ from typing import Any
 
 from createos_nb.api.operation import Operation
 from createos_nb.platform import shapes
+from createos_nb.platform.handlers.templates import ROWS_IN
 
 _REFS = "#/components/schemas/"
 _FAILURES = {
@@ -60,7 +61,7 @@ def document(operations: list[Operation[..., Any]]) -> dict[str, Any]:
 
 def _operation(declared: Operation[..., Any], definitions: dict[str, Any]) -> dict[str, Any]:
     taken, theirs = shapes.arguments(declared, refs=_REFS)
-    answered, ours = shapes.answer(declared, refs=_REFS)
+    answered, ours = shapes.answer(declared, refs=_REFS, rows_in=ROWS_IN.get(declared.name, "data"))
     for name, schema in {**theirs, **ours}.items():
         definitions.setdefault(name, schema)
     summary, _, rest = (declared.__doc__ or "").partition("\n\n")

@@ -151,8 +151,13 @@ class Pipeline:
     def remove_strays(self, known: set[str]) -> None:
         """Remove what uploads left that a crash kept from becoming a deployment."""
         for path in (*self._sources.iterdir(), *self._archives.iterdir()):
-            if path.name.partition(".")[0] not in known:
-                self._remove(path.name.partition(".")[0])
+            if path.name.removesuffix(".zip") in known:
+                continue
+            # What is being unpacked has a dot before its name: it is nobody's, whatever the name.
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def _remove(self, deployment_id: str) -> None:
         shutil.rmtree(self._sources / deployment_id, ignore_errors=True)

@@ -9,13 +9,13 @@ from pydantic import TypeAdapter
 from pydantic.alias_generators import to_camel
 from pydantic.errors import PydanticInvalidForJsonSchema
 
-from createos_nb.api.listing import Listing, Page
+from createos_nb.api.listing import MAX_OFFSET, Listing, Page
 from createos_nb.api.operation import Operation
 from createos_nb.api.parameter import Place
 
 WINDOW = {
     "limit": {"type": "integer", "minimum": 1, "default": 10},
-    "offset": {"type": "integer", "minimum": 0, "default": 0},
+    "offset": {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0},
 }
 """The two that a paged operation takes on the wire; the declaration adds the upper bound."""
 
@@ -82,15 +82,29 @@ def body(shapes: list[Shape]) -> dict[str, Any] | None:
     }
 
 
-def answer(operation: Operation[..., Any], *, refs: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the schema of what an operation answers, and the definitions that it refers to."""
+def answer(
+    operation: Operation[..., Any], *, refs: str, rows_in: str = "data"
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the schema of what an operation answers, and the definitions that it refers to.
+
+    Parameters
+    ----------
+    operation
+        Whose.
+    refs
+        Where the definitions will stand.
+    rows_in
+        Where a page has its rows.
+    """
     kind = operation.signature.return_annotation
     if get_origin(kind) is Listing:
         rows, definitions = _schema(list[get_args(kind)[0]], refs)  # type: ignore[misc] # known only when it runs
         if not operation.paged:
             return rows, definitions
         page, more = _schema(Page, refs)
-        page["properties"]["data"] = rows
+        del page["properties"]["data"]
+        page["properties"][rows_in] = rows
+        page["required"] = [rows_in]
         return page, {**definitions, **more}
     return _schema(kind, refs)
 

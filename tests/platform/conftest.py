@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,11 +139,22 @@ def site(client, request):
 
 
 @pytest.fixture
-def http(platform):
+def http_of():
+    """Plain HTTP to the API at an address, with its key."""
+    with ExitStack() as open_ones:
+
+        def http_of(address: service.Address) -> httpx.Client:
+            headers = {"X-Api-Key": address.api_key().reveal()}
+            http = httpx.Client(base_url=address.api_url, headers=headers, trust_env=False, timeout=20)
+            return open_ones.enter_context(http)
+
+        yield http_of
+
+
+@pytest.fixture
+def http(platform, http_of):
     """Plain HTTP to the API, with the key."""
-    headers = {"X-Api-Key": platform.api_key().reveal()}
-    with httpx.Client(base_url=platform.api_url, headers=headers, trust_env=False, timeout=20) as http:
-        yield http
+    return http_of(platform)
 
 
 @dataclass

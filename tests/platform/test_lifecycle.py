@@ -101,6 +101,24 @@ def test_what_an_upload_left_half_done_is_removed(own):
     assert not stray.exists()
 
 
+def test_a_crash_while_an_upload_is_unpacked_costs_no_other_its_files(own):
+    """SAFETY U04: what is being unpacked has a name of its own, which must not be taken for everything's."""
+    site = make_site(own.start(), "unpacking", runtime="static", run_command=None)
+    live = site.live(site.deploy({"index.html": "safe"}).id)
+    own.kill()
+    for directory, stray in (("sources", ".half.unpacking"), ("archives", "half.zip"), ("archives", ".zip")):
+        (own.state / directory / stray).mkdir() if directory == "sources" else (
+            own.state / directory / stray
+        ).touch()
+    site = own.again(site)
+    site.live()
+    assert site.visit().text == "safe"
+    kept = {
+        path.name.removesuffix(".zip") for name in ("sources", "archives") for path in (own.state / name).iterdir()
+    }
+    assert kept == {live.project_deployment_id}
+
+
 def test_a_deletion_goes_on_after_a_crash(own):
     site = make_site(own.start(), "deleted")
     site.live(site.deploy(echo()).id)

@@ -10,6 +10,13 @@ from createos_nb.errors import NotFound
 from createos_nb.platform.handlers.gaps import refuse
 from createos_nb.platform.platform import Context
 
+ROWS_IN = {
+    "ListPublishedProjectTemplates": "templates",
+    "ListMyProjectTemplates": "templates",
+    "ListProjectTemplatePurchases": "purchases",
+}
+"""Where these pages have their rows; all others have them in ``data``."""
+
 
 async def create(
     context: Context,
@@ -43,17 +50,17 @@ async def list_published(
     offset: int,
 ) -> dict[str, Any]:
     """List the published templates: none."""
-    return _none("templates", limit, offset)
+    return _none("ListPublishedProjectTemplates", limit, offset)
 
 
 async def list_mine(_context: Context, *, limit: int, offset: int) -> dict[str, Any]:
     """List the user's templates: none."""
-    return _none("templates", limit, offset)
+    return _none("ListMyProjectTemplates", limit, offset)
 
 
 async def list_purchases(_context: Context, *, limit: int, offset: int) -> dict[str, Any]:
     """List what the user bought: nothing."""
-    return _none("purchases", limit, offset)
+    return _none("ListProjectTemplatePurchases", limit, offset)
 
 
 async def counts(_context: Context, *, name: str | None) -> TemplateCounts:
@@ -98,8 +105,8 @@ async def deploy(
     await download(context, purchase_id=purchase_id)
 
 
-def _none(rows: str, limit: int, offset: int) -> dict[str, Any]:
-    return {rows: [], "pagination": {"total": 0, "limit": limit, "offset": offset, "count": 0}}
+def _none(operation: str, limit: int, offset: int) -> dict[str, Any]:
+    return {ROWS_IN[operation]: [], "pagination": {"total": 0, "limit": limit, "offset": offset, "count": 0}}
 
 
 HANDLERS = {
