@@ -172,6 +172,6 @@ def test_nothing_acknowledged_is_lost_in_three_hundred_kills(tmp_path, capsys):
     with capsys.disabled():
         ambiguous = sum(writer.ambiguous for writer in writers)
         print(
-            f"\nkill -9: {CYCLES} cycles in {time.monotonic() - began:.0f} s, {acknowledged:,} writes acknowledged, "
+            f"\nkill -9: {CYCLES} cycles in {time.monotonic() - began:.0f} s, {acknowledged:,} acknowledged, "
             f"0 lost, 0 corrupt, {ambiguous} there without having been acknowledged"
         )
