@@ -26,6 +26,8 @@ _HOP_BY_HOP = {
 }
 # Credentials of the platform, and what only a proxy may say.
 _NEVER_TO_APPLICATIONS = {b"x-api-key", b"x-access-token", b"forwarded", b"x-real-ip", b"expect"}
+# Applications below WSGI or CGI read these names with either sign, and take the one for the other.
+_FRAMING = {b"host", b"content-length"}
 _COOKIE_DOMAIN = re.compile(rb";\s*domain\s*=[^;]*", re.IGNORECASE)
 
 
@@ -53,6 +55,14 @@ class Request:
     def hosts(self) -> list[str]:
         """The values of its ``Host`` headers."""
         return [value.decode("latin-1") for name, value in self.scope["headers"] if name == b"host"]
+
+    @property
+    def is_plainly_framed(self) -> bool:
+        """Whether every reader sees the same end of its body; the parser lets more pass than that."""
+        encodings = [value for name, value in self.scope["headers"] if name == b"transfer-encoding"]
+        return not encodings or (
+            [value.lower() for value in encodings] == [b"chunked"] and self.scope["http_version"] == "1.1"
+        )
 
     @property
     def path(self) -> str:
@@ -102,6 +112,8 @@ class Request:
             (b"content-length", str(len(content)).encode()),
             (b"x-content-type-options", b"nosniff"),
         ]
+        if status == 400:  # What follows on the connection is not to be trusted either.
+            headers.append((b"connection", b"close"))
         if self.scope["type"] == "http":
             await self.start(status, headers)
             await self.body(content, more=False)
@@ -118,7 +130,7 @@ def _named_by_connection(headers: Headers) -> set[bytes]:
         for name, value in headers
         if name.lower() == b"connection"
         for token in value.split(b",")
-    } - {b"host", b"content-length"}
+    } - _FRAMING
 
 
 def forwarded(scope: MutableMapping[str, Any]) -> CIMultiDict[str]:
@@ -127,9 +139,11 @@ def forwarded(scope: MutableMapping[str, Any]) -> CIMultiDict[str]:
     websocket = scope["type"] == "websocket"
     headers: CIMultiDict[str] = CIMultiDict()
     for name, value in scope["headers"]:
+        meant = name.replace(b"_", b"-")
         if (
-            name in dropped
-            or name.startswith(b"x-forwarded-")
+            meant in dropped
+            or (meant != name and meant in _FRAMING)
+            or meant.startswith(b"x-forwarded-")
             or (websocket and name.startswith(b"sec-websocket-"))
         ):
             continue
