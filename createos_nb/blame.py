@@ -49,7 +49,7 @@ class Blame:
     changed_at
         Start of the first interval with the higher 5xx share, aware UTC; None when no rise was found.
     requests
-        How many requests to the platform it took.
+        How many requests to the platform it took at most; what is held of a window that is over costs none.
     """
 
     project: str

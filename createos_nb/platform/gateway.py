@@ -135,7 +135,7 @@ class Gateway:
             await request.refuse(400, "A request names its host exactly once. Send one Host header.")
             return
         if not request.is_plainly_framed:
-            await request.refuse(400, "Nobody can be sure where this request ends. Send one length, or plain chunks.")
+            await request.refuse(400, "Nobody can tell where this request ends. Send one length, or plain chunks.")
             return
         if not request.path.startswith("/"):
             await request.refuse(400, "A request asks for a path. Send one that begins with a slash.")

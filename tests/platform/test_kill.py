@@ -167,7 +167,7 @@ def test_nothing_acknowledged_is_lost_in_three_hundred_kills(tmp_path, capsys):
             assert kept == known, "files without a row, or rows without files"
     fork.stop()
     acknowledged = sum(writer.acknowledged for writer in writers)
-    assert acknowledged > 10 * CYCLES
+    assert acknowledged > CYCLES / 2  # thousands on a quiet machine, one a cycle on a busy one
     assert " failed (request " not in fork.log
     with capsys.disabled():
         ambiguous = sum(writer.ambiguous for writer in writers)

@@ -33,7 +33,8 @@ server = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
 while True:
     connection, _ = server.accept()
     connection.recv(65536)
-    connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\nConnection: close\\r\\n\\r\\n%s" % (len(TEXT), TEXT))
+    head = b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\nConnection: close\\r\\n\\r\\n" % len(TEXT)
+    connection.sendall(head + TEXT)
     connection.close()
 """
 NAMES = st.sampled_from(["production", "Production", "staging", "preview"])
