@@ -9,7 +9,7 @@ from createos_nb.errors import MissingExtra
 EXTRAS = {
     "notebook": (
         *("altair", "bleach", "IPython", "ipykernel", "ipywidgets", "mistune", "nbclient", "nbconvert", "nbformat"),
-        *("numpy", "pandas", "papermill", "traitlets", "vl_convert"),
+        *("numpy", "pandas", "papermill", "pyarrow", "traitlets", "vl_convert"),
     ),
     "local": (
         *("aiohttp", "duckdb", "httptools", "multidict", "psutil", "pyarrow", "python_multipart", "starlette"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # C0 and C1 controls move the cursor or end a line; format characters (Cf: bidi, zero width) reorder or hide text.
-_HIDDEN = re.compile(
+HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$&:@=])")
@@ -33,7 +33,7 @@ def visible(text: object) -> str:
     >>> print(visible("a\x1b[31mb\u202ec"))
     a\x1b[31mb\u202ec
     """
-    return _HIDDEN.sub(_spelled, str(text))
+    return HIDDEN.sub(_spelled, str(text))
 
 
 def _spelled(match: re.Match[str]) -> str:

@@ -16,6 +16,9 @@ from createos_nb.schema.measures import MEASURES
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 """Log levels, mildest first, so that ``logs[logs["level"] >= "ERROR"]`` says what it does."""
 
+LOG_FORMATS = ("json", "logfmt", "access", "time", "level", "klog", "trace", "unparsed")
+"""How a log line can be read; ``time`` begins with a time, ``level`` with a level, ``trace`` has only a trace."""
+
 
 _PROJECT_ID = text("project_id", "The project's id.")
 _ENVIRONMENT_ID = text("environment_id", "The environment's id.")
@@ -161,6 +164,7 @@ LOGS = Kind(
         text("request_id", "That request's id."),
         text("trace", "The traceback that came with it."),
         text("raw", "The line or lines as they came."),
+        Column("format", "category", "", "How the line was read; unparsed when it has no known form.", LOG_FORMATS),
     ),
 )
 OVERALL_REQUESTS = Kind("OVERALL_REQUESTS", (*_TARGET, *_WINDOW, *_COUNTS))

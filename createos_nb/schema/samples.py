@@ -139,6 +139,7 @@ def _logs() -> list[Row]:
             "path": path,
             "status": status,
             "duration_ms": duration_ms,
+            "format": "time",
             "raw": f"{NOON + timedelta(minutes=minute):%Y-%m-%dT%H:%M:%SZ} {level} {message}",
         }
         for minute, level, message, method, path, status, duration_ms in lines

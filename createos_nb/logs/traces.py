@@ -1,0 +1,131 @@
+"""Traces: which lines are a traceback, a stack or a goroutine's calls, and so belong to one row.
+
+The kind of each line is one letter, so the kinds of a text are a word, and a trace is found in it by a
+pattern of letters. The patterns are possessive: they never go back, whatever the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from createos_nb.logs.lines import Mask, first_bytes, without_cr
+
+_OTHER = ord(".")
+# First bytes, kind, pattern; a later one overrules.
+_KINDS = (
+    (b" \t", "i", None),
+    (b" \t", "a", r"^\s+(?:at \S|\.\.\. \d+ (?:more|common frames))|^\s+Suppressed: "),
+    (b" \t", "A", r"^\s+at \S.*\{$"),
+    (b" \t", "T", r"^\s+\+ Exception Group Traceback \(most recent call last\):$"),
+    (b"T", "T", r"^Traceback \(most recent call last\):$"),
+    (
+        b"TD",
+        "d",
+        r"^(?:During handling of the|The) above exception(?:, another exception occurred|\b.* cause of .*):$",
+    ),
+    (b"C", "C", r"^Caused by: "),
+    (b"pf", "P", r"^(?:panic|fatal error): "),
+    (b"[", "S", r"^\[signal "),
+    (b"g", "g", r"^goroutine \d+ .*\[[^\]]*\]:$"),
+    (b"e", "q", r"^exit status \d+$"),
+    (b"/fn", "n", r"^(?:/|file://|node:)\S*:\d+$"),
+    (b"}", "b", r"^\}$"),
+    (b"N", "v", r"^Node\.js v\d"),
+)
+_EXCEPTION = r"^[A-Za-z_][\w.]*(?:: .*)?$"
+_CALL = r"^(?:created by )?[A-Za-z_][\w./*()@~·\[\]-]*(?:\(.*\)| in goroutine \d+)?$"
+
+_STACK = r"(?:[aC]|A[iaA]*+b?+)++"
+_GOROUTINE = r"g(?:fi?+)*+"
+_WORDS = re.compile(
+    rf"""(?P<traceback>T[iaA]*+x?+(?:edeT[iaA]*+x?+)*+)
+    |(?P<uncaught>ni++e?+[.x]{_STACK}(?:e?v)?+)
+    |(?P<stack>{_STACK})
+    |(?P<goroutines>(?:(?<=P)[iS]{{0,16}}+)?+e?+{_GOROUTINE}(?:e?{_GOROUTINE})*+q?+)""".encode(),
+    re.VERBOSE,
+)
+
+Sort = Literal["traceback", "uncaught", "stack", "goroutines"]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Lines that are one trace.
+
+    Attributes
+    ----------
+    start, end
+        The first line, and the one after the last.
+    message
+        The line that says what happened.
+    sort
+        What wrote it: Python, Node at its end, Node or Java on the way, Go.
+    """
+
+    start: int
+    end: int
+    message: int
+    sort: Sort
+
+
+def kinds(lines: pa.LargeStringArray, before: int = _OTHER) -> bytes:
+    """Return the kind of each line, a letter each; ``before`` is that of the line before the first."""
+    lines = without_cr(lines)
+    first = first_bytes(lines)
+    found = np.full(len(lines), _OTHER, np.uint8)
+    found[first == 0] = ord("e")
+    present = np.zeros(256, bool)
+    present[first] = True
+    for begins, kind, pattern in _KINDS:
+        if present[list(begins)].any():
+            places = np.flatnonzero(np.isin(first, np.frombuffer(begins, np.uint8)))
+            found[_having(lines, places, pattern)] = ord(kind)
+    if not (found != _OTHER).any():
+        return found.tobytes()
+    # Only where a traceback may end, or a goroutine goes on, is it worth a look.
+    previous = np.append(np.uint8(before), found[:-1])
+    ends = np.flatnonzero((found == _OTHER) & np.isin(previous, np.frombuffer(b"iaAT", np.uint8)))
+    if (found == ord("T")).any() or (ends == 0).any():
+        found[_having(lines, ends, _EXCEPTION)] = ord("x")
+    if (found == ord("g")).any() or before in b"gf":
+        open_lines = np.flatnonzero((found == _OTHER) | (found == ord("x")))
+        calls = found.copy()
+        calls[_having(lines, open_lines, _CALL)] = ord("f")
+        found = np.where((calls == ord("f")) & ~_after_goroutine(calls, before), found, calls)
+    return found.tobytes()
+
+
+def _after_goroutine(found: np.ndarray, before: int) -> Mask:
+    """Return which lines have nothing but calls between them and the goroutine above them."""
+    breaks = ~np.isin(found, np.frombuffer(b"fi", np.uint8))
+    last = np.maximum.accumulate(np.where(breaks, np.arange(len(found)), -1))
+    heads = np.where(last >= 0, found[np.maximum(last, 0)], before)
+    return np.isin(heads, np.frombuffer(b"gf", np.uint8))
+
+
+def _having(lines: pa.LargeStringArray, places: np.ndarray, pattern: str | None) -> np.ndarray:
+    if pattern is None or len(places) == 0:
+        return places
+    matched = pc.match_substring_regex(lines.take(pa.array(places)), pattern)
+    having: np.ndarray = places[matched.to_numpy(zero_copy_only=False)]
+    return having
+
+
+def spans(word: bytes) -> Iterable[Span]:
+    """Yield every trace that lines of these kinds hold, in order."""
+    for match in _WORDS.finditer(word):
+        start, end = match.span()
+        sort: Sort = match.lastgroup  # type: ignore[assignment]
+        message = end - 1
+        if sort == "uncaught":
+            message = start + len(re.match(rb"ni+e?", match.group())[0])  # type: ignore[index]
+        elif sort != "traceback":
+            message = start
+        yield Span(start, end, message, sort)
