@@ -31,6 +31,7 @@ __all__ = ["NO_LOGS", "parse"]
 NO_LOGS = "Listening for logs..."
 """What the platform answers when there are no lines."""
 
+_SEEN = 10_000  # kinds of earlier lines that tell what a line goes on with
 _WORKERS = min(4, os.cpu_count() or 1)
 
 
@@ -74,7 +75,7 @@ def parse(text: str, *, project: str, environment: str | None) -> pd.DataFrame:
         pieces: list[pa.LargeStringArray] = []
         word = bytearray()
         for lines in chunks(text):
-            word += kinds(lines, word[-1] if word else ord("."))
+            word += kinds(lines, bytes(word[-_SEEN:]))
             pieces.append(lines)
         parts: list[Columns] = list(pool.map(lambda piece: rows(*piece), _whole(pieces, list(spans(bytes(word))))))
         return frame(parts, project=project, environment=environment)
@@ -100,7 +101,11 @@ def _whole(
             after += 1
         # A trace that begins on the first line of the next piece belongs to the last line of this one.
         crossing = after < len(found) and found[after].start <= edge and number + 1 < len(pieces)
-        cut = max(start, found[after].start - 1) if crossing else edge
+        cut = edge
+        if crossing:
+            # With the line above it, unless that is the end of another trace.
+            lone = after == 0 or found[after - 1].end < found[after].start
+            cut = max(start, found[after].start - lone)
         if cut == start and crossing:
             continue
         lines = pa.concat_arrays(waiting) if len(waiting) > 1 else waiting[0]

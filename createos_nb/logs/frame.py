@@ -46,7 +46,7 @@ def frame(parts: Sequence[Columns], *, project: str, environment: str | None) ->
         pieces = [
             piece
             for part, count in zip(parts, counts, strict=True)
-            for piece in ([part[name]] if name in part else _repeated(None, count))
+            for piece in ([part[name]] if name in part else _absent(count))
         ]
         return _text(pieces, kind)
 
@@ -81,6 +81,14 @@ def _category(codes: Any, categories: Sequence[str]) -> Any:
 
 def _text(pieces: Sequence[pa.Array], kind: Any = pd.arrays.ArrowStringArray) -> pd.Series:
     return pd.Series(kind(pa.chunked_array(pieces, values.TEXT), dtype=STR))
+
+
+_NOTHING = values.nulls(_NULLS)
+
+
+def _absent(count: int) -> list[pa.Array]:
+    """Return a column of missing values, in pieces that share their memory."""
+    return [_NOTHING] * (count // _NULLS) + [_NOTHING.slice(0, count % _NULLS)]
 
 
 def _repeated(value: str | None, count: int) -> list[pa.Array]:

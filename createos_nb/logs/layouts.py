@@ -63,7 +63,7 @@ LAYOUTS = (
     Layout(
         "time",
         _TIMED,
-        rf"^(?P<head>\[?(?P<time>{_DATE})[\s:|][-\s:|]*(?P<logger>[A-Za-z_][\w.$/@-]*)[\s\]:][-\s:\[|(]*{_LEVEL}{_AFTER})",
+        rf"^(?P<head>\[?(?P<time>{_DATE})[\s:|][-\s:|]*(?P<logger>[A-Za-z_][\w.$/@-]*)[\s\]][-\s:\[|(]*(?P<level>[A-Z]{{3,11}}){_AFTER})",
     ),
     Layout(
         "time",

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 Offsets = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-CHUNK = 4_000_000
+CHUNK = 1_000_000
 """Characters that are read at a time: what is held meanwhile is a few times that, not a few times the text."""
 
 _LF, _CR = b"\n\r"

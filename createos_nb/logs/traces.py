@@ -40,7 +40,7 @@ _KINDS = (
     (b"N", "v", r"^Node\.js v\d"),
 )
 _EXCEPTION = r"^[A-Za-z_][\w.]*(?:: .*)?$"
-_CALL = r"^(?:created by )?[A-Za-z_][\w./*()@~·\[\]-]*(?:\(.*\)| in goroutine \d+)?$"
+_CALL = r"^(?:created by \S.*|[A-Za-z_]\S*\(.*\))$"
 
 _STACK = r"(?:[aC]|A[iaA]*+b?+)++"
 _GOROUTINE = r"g(?:fi?+)*+"
@@ -75,8 +75,8 @@ class Span:
     sort: Sort
 
 
-def kinds(lines: pa.LargeStringArray, before: int = _OTHER) -> bytes:
-    """Return the kind of each line, a letter each; ``before`` is that of the line before the first."""
+def kinds(lines: pa.LargeStringArray, before: bytes = b"") -> bytes:
+    """Return the kind of each line, a letter each; ``before`` holds those of the lines before the first."""
     lines = without_cr(lines)
     first = first_bytes(lines)
     found = np.full(len(lines), _OTHER, np.uint8)
@@ -87,18 +87,18 @@ def kinds(lines: pa.LargeStringArray, before: int = _OTHER) -> bytes:
         if present[list(begins)].any():
             places = np.flatnonzero(np.isin(first, np.frombuffer(begins, np.uint8)))
             found[_having(lines, places, pattern)] = ord(kind)
-    if not (found != _OTHER).any():
+    if not (found != _OTHER).any() and before[-1:] in b".":
         return found.tobytes()
     # Only where a traceback may end, or a goroutine goes on, is it worth a look.
-    previous = np.append(np.uint8(before), found[:-1])
+    previous = np.append(np.uint8((before or b".")[-1]), found[:-1])
     ends = np.flatnonzero((found == _OTHER) & np.isin(previous, np.frombuffer(b"iaAT", np.uint8)))
-    if (found == ord("T")).any() or (ends == 0).any():
-        found[_having(lines, ends, _EXCEPTION)] = ord("x")
-    if (found == ord("g")).any() or before in b"gf":
+    found[_having(lines, ends, _EXCEPTION)] = ord("x")
+    head = (before.rstrip(b"fi") or b".")[-1]  # of what the first lines may go on with
+    if (found == ord("g")).any() or head == ord("g"):
         open_lines = np.flatnonzero((found == _OTHER) | (found == ord("x")))
         calls = found.copy()
         calls[_having(lines, open_lines, _CALL)] = ord("f")
-        found = np.where((calls == ord("f")) & ~_after_goroutine(calls, before), found, calls)
+        found = np.where((calls == ord("f")) & ~_after_goroutine(calls, head), found, calls)
     return found.tobytes()
 
 
@@ -107,7 +107,7 @@ def _after_goroutine(found: np.ndarray, before: int) -> Mask:
     breaks = ~np.isin(found, np.frombuffer(b"fi", np.uint8))
     last = np.maximum.accumulate(np.where(breaks, np.arange(len(found)), -1))
     heads = np.where(last >= 0, found[np.maximum(last, 0)], before)
-    return np.isin(heads, np.frombuffer(b"gf", np.uint8))
+    return np.asarray(heads == ord("g"))
 
 
 def _having(lines: pa.LargeStringArray, places: np.ndarray, pattern: str | None) -> np.ndarray:
