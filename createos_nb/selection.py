@@ -6,6 +6,8 @@ from createos_nb import plans
 from createos_nb.blame import Blame, blame
 from createos_nb.errors import InvalidArgument
 from createos_nb.explanation import Explained
+from createos_nb.follow import Follower, follow
+from createos_nb.follow.stitching import LONGEST_S
 from createos_nb.frames import EnvironmentFrames, Target
 from createos_nb.plans.assign import Assign
 from createos_nb.plans.domain import AssignDomain
@@ -73,6 +75,31 @@ class Selection(EnvironmentFrames):
         return blame(
             self, TimeRange.of(since, start=start, end=end, now=self.api.now()), significance=significance, lag=lag
         )
+
+    def follow(self, *, since: Since = "1m", keep: int = 100_000) -> Follower:
+        """Return what follows the logs: each line once, in the order written, and a row where that is not sure.
+
+        It runs in the kernel until its ``stop()``; called again for the same environments, the running one is
+        returned, with its rows. Iterate over it, ask for its ``frame()``, or ``observe()`` it.
+
+        Parameters
+        ----------
+        since
+            How far to look back at first, at most an hour; of no effect on one that runs.
+        keep
+            Rows to keep, 1 or more; of no effect on one that runs.
+
+        Raises
+        ------
+        InvalidArgument
+            ``since`` or ``keep`` is out of range.
+        """
+        seconds = max(1, round(TimeRange.of(since).duration.total_seconds()))
+        if seconds > LONGEST_S or keep < 1:
+            raise InvalidArgument(
+                f"since={since!r}, keep={keep!r} is refused: look back an hour at most, keep a row or more."
+            )
+        return follow(self.api, {one.names: one.ids for one in self._targets}, since_s=seconds, keep=keep)
 
     def plan_rollback(
         self, *, deployment: str | None = None, min_requests: int = 100, verify_for_s: float = 120.0

@@ -167,6 +167,40 @@ LOGS = Kind(
         Column("format", "category", "", "How the line was read; unparsed when it has no known form.", LOG_FORMATS),
     ),
 )
+GAPS = ("uncertain", "outrun", "dropped", "paused", "ended")
+"""Why a row stands among followed lines that is none."""
+FOLLOWED = Kind(
+    "FOLLOWED",
+    (
+        *LOGS.columns,
+        Column("gap", "category", "", "Missing for a line; else why this row is none: see its message.", GAPS),
+    ),
+)
+FOLLOWERS = Kind(
+    "FOLLOWERS",
+    (
+        *_TARGET,
+        text("state", "following, paused or ended."),
+        text("reason", "Why, when it is not following."),
+        whole("looks", "requests", "Answers taken in."),
+        whole("lines", "lines", "Lines found."),
+        whole("gaps", "rows", "Rows that say what is not known."),
+        number("pause_s", "s", "Time between the last two looks."),
+    ),
+)
+PATTERNS = Kind(
+    "PATTERNS",
+    (
+        *_TARGET,
+        text("template", "What the messages have in common; <*> and names like <NUM> stand for what differs."),
+        Column("level", "category", "", "The gravest level among them; missing when none says.", LEVELS),
+        whole("lines", "lines", "How many there are."),
+        number("share", "share", "Of all lines of the environment, 0 to 1."),
+        time("first_seen", "The earliest time among them; missing when none has a time."),
+        time("last_seen", "The latest time among them; missing when none has a time."),
+        text("example", "One of the messages, as it came."),
+    ),
+)
 OVERALL_REQUESTS = Kind("OVERALL_REQUESTS", (*_TARGET, *_WINDOW, *_COUNTS))
 RPM = Kind("RPM", (*_TARGET, *_WINDOW, *_RPM))
 SUCCESS_PERCENTAGE = Kind("SUCCESS_PERCENTAGE", (*_TARGET, *_WINDOW, _SUCCESS_PERCENTAGE))
@@ -239,6 +273,7 @@ KINDS = {
         *(TOP_HIT_PATHS, TOP_ERROR_PATHS, REQUEST_DISTRIBUTION, SUMMARY, JOURNAL, ERRORS),
         *ACCOUNT_KINDS,
         *MEASURES,
+        *(FOLLOWED, FOLLOWERS, PATTERNS),
     )
 }
 """Every kind by its name."""
