@@ -211,6 +211,32 @@ class CreateOSAccessor:
             self._frame, since, start=start, end=end, commits=commits, incidents=incidents, journal=journal
         )
 
+    def patterns(self) -> pd.DataFrame:
+        """Return the templates that log messages follow, the most frequent first within each environment.
+
+        Returns
+        -------
+        DataFrame
+            As `createos_nb.metrics.patterns`.
+        """
+        return metrics.patterns(self._frame)
+
+    def first_seen(self, *, since: str | pd.Timestamp) -> pd.DataFrame:
+        """Return the templates that were first seen at a time or after it, such as since a deployment.
+
+        Parameters
+        ----------
+        since
+            An aware Timestamp, such as a deployment's ``created_at``; an ISO 8601 text with an offset; or a
+            length such as ``"15m"``, back from the latest line.
+
+        Returns
+        -------
+        DataFrame
+            As `createos_nb.metrics.first_seen`.
+        """
+        return metrics.first_seen(self._frame, since=since)
+
     def chart(self, deployments: pd.DataFrame | None = None) -> Chart:
         """Draw a frame the way that fits its columns.
 

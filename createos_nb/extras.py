@@ -8,7 +8,18 @@ from createos_nb.errors import MissingExtra
 
 EXTRAS = {
     "notebook": (
-        *("altair", "bleach", "IPython", "ipykernel", "ipywidgets", "mistune", "nbclient", "nbconvert", "nbformat"),
+        *(
+            "altair",
+            "bleach",
+            "drain3",
+            "IPython",
+            "ipykernel",
+            "ipywidgets",
+            "mistune",
+            "nbclient",
+            "nbconvert",
+            "nbformat",
+        ),
         *("numpy", "pandas", "papermill", "pyarrow", "traitlets", "vl_convert"),
     ),
     "local": (

@@ -40,6 +40,7 @@ ASKED = {
     "incidents": {"threshold": 0.2, "quiet": "1m", "min_errors": 90},
     "change_points": {"significance": 0.3, "difference": 0.1, "min_requests": 200},
     "compare": {"baseline": sample().head(4)},
+    "first_seen": {"since": "2m"},
     "movers": {"before": sample("TOP_HIT_PATHS").head(2)},
     "dora": {
         "since": "2d",
@@ -50,7 +51,7 @@ ASKED = {
     },
 }
 """Options of each method, none of them at its default."""
-OF_OTHERS = {"movers": "TOP_HIT_PATHS", "dora": "DEPLOYMENTS"}
+OF_OTHERS = {"movers": "TOP_HIT_PATHS", "dora": "DEPLOYMENTS", "patterns": "LOGS", "first_seen": "LOGS"}
 
 
 @pytest.mark.parametrize("name", NEEDED)
@@ -60,7 +61,7 @@ def test_a_method_says_what_its_function_says(name):
     pd.testing.assert_frame_equal(said, getattr(metrics, name)(frame, **options))
 
 
-@pytest.mark.parametrize("name", [name for name in ASKED if name not in {"compare", "movers"}])
+@pytest.mark.parametrize("name", [name for name in ASKED if name not in {"compare", "movers", "first_seen"}])
 def test_what_a_method_is_asked_for_reaches_its_function(name):
     frame = sample(OF_OTHERS.get(name, "REQUESTS_OVER_TIME"))
     method = getattr((frame.head(4) if name == "change_points" else frame).createos, name)
@@ -81,7 +82,7 @@ def test_the_chart_takes_deployments_as_its_function_does():
     [
         (sample(), [name for name in METHODS if name not in OF_OTHERS]),
         (sample().drop(columns="interval_s"), ["error_rate", "success_share"]),
-        (sample("LOGS"), ["chart"]),
+        (sample("LOGS"), ["chart", "first_seen", "patterns"]),
         (sample("TOP_HIT_PATHS"), ["chart", "movers"]),
         (sample("DEPLOYMENTS"), ["dora"]),
     ],

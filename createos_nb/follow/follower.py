@@ -14,8 +14,9 @@ from createos_nb.api.client import Client
 from createos_nb.api.secret import Secret
 from createos_nb.errors import ConnectionFailed, CreateOSError, RateLimited, ServerError
 from createos_nb.follow.buffer import Buffer
+from createos_nb.follow.matching import lines_of
 from createos_nb.follow.pace import SLOWEST_S, pause_s
-from createos_nb.follow.stitching import Stitcher, lines_of
+from createos_nb.follow.stitching import Stitcher
 from createos_nb.logs import NO_LOGS, parse
 from createos_nb.markup import escape, frame_table, one_line
 from createos_nb.schema import FOLLOWED, FOLLOWERS, GAPS

@@ -32,8 +32,8 @@ def pause_s(*, lines_per_s: float, quiet: int, budget: Mapping[str, Any], follow
     >>> pause_s(lines_per_s=1000, quiet=0, budget=full), pause_s(lines_per_s=0, quiet=9, budget=full)
     (1.125, 15.0)
     >>> short = full | {"hour": {"limit": 1000, "remaining": 260}}
-    >>> pause_s(lines_per_s=1000, quiet=0, budget=short)
-    15.0
+    >>> round(pause_s(lines_per_s=1000, quiet=0, budget=short))
+    15
     """
     wanted = min(2.0 * 1.5**quiet, SLOWEST_S) if quiet else max(FASTEST_S, 2.0 / (1 + lines_per_s / 100))
     affordable = max(_spread(budget["minute"], 30.0), _spread(budget["hour"], HORIZON_S)) * followers

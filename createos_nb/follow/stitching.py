@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from math import ceil, floor, inf
 from typing import Literal
 
+from createos_nb.follow.matching import DISORDER, aligned, cut, overlaps
+
 SETTLE_S = 0.5
 """How late a line may show after its time."""
 OVERLAP_S = 3.0
@@ -26,8 +28,6 @@ LONGEST_S = 3600
 """How far a window reaches back at most."""
 KEPT_LINES = 200_000
 """Lines that are compared with; an hour of them at most is asked for again."""
-DISORDER = 100
-"""Lines by which one may stand elsewhere in the next window."""
 
 _MANY = 3
 _TIME = re.compile(r"\d\d:\d\d:\d\d|\d{10}")
@@ -63,22 +63,6 @@ class Stitched:
     at_most: int = 0
 
 
-def lines_of(text: str) -> list[str]:
-    r"""Return the lines of a platform's answer, but for empty ones at its end.
-
-    Whether a last ``"\n"`` ends a line or begins an empty one is not known until another line follows.
-
-    Examples
-    --------
-    >>> lines_of("a\n\nb\n")
-    ['a', '', 'b']
-    """
-    lines = text.split("\n")
-    while lines and not lines[-1]:
-        lines.pop()
-    return lines
-
-
 class Stitcher:
     """The log of one environment, put together from windows.
 
@@ -109,6 +93,8 @@ class Stitcher:
 
         Parameters
         ----------
+        now
+            When it is sent.
         slack_s
             How much later than now the platform may look.
         """
@@ -145,7 +131,11 @@ class Stitcher:
             return Stitched(lines)
         missed = start[1] > self.covered
         must, may = self._must(start[1]), self._may(start[0])
-        found = self._exact(lines, must, may) or self._loose(lines, may) or self._outrun(lines, start)
+        found = (
+            self._exact(lines, must, may, doubted=start[0] <= self._doubted)
+            or self._loose(lines, may)
+            or self._outrun(lines, start)
+        )
         if found.gap is None and missed and not found.overlap:
             found.gap = "outrun"
         if not found.overlap and may and lines and self._runs[-1].unsure:
@@ -182,14 +172,21 @@ class Stitcher:
             count += run.count
         return count
 
-    def _exact(self, lines: list[str], must: int, may: int) -> _Found | None:
+    def _exact(self, lines: list[str], must: int, may: int, *, doubted: bool) -> _Found | None:
         """Take the window for the end of what was seen, followed by what is new."""
-        fits = [k for k in self._overlaps(lines) if must <= k <= may]
+        all_fits = overlaps(self._lines, lines)
+        fits = [k for k in all_fits if must <= k <= may]
+        if doubted and not max(fits, default=0):  # the time of what was taken for old or new is not to be relied on
+            fits = [max(all_fits)]
         if not max(fits, default=0) and lines and may:
             # Its first line may have lost its beginning, or its lines stand in another order.
-            cut = [k + 1 for k in self._overlaps(lines[1:]) if must <= k + 1 <= may and self._ends(k + 1, lines[0])]
-            if cut and (not fits or self._stands_out(lines[1 : max(cut)])):
-                fits = cut
+            cuts = [
+                k + 1
+                for k in overlaps(self._lines, lines[1:])
+                if must <= k + 1 <= may and self._ends(k + 1, lines[0])
+            ]
+            if cuts and (not fits or self._stands_out(lines[1 : max(cuts)])):
+                fits = cuts
             elif fits and (loose := self._loose(lines, may)) and self._stands_out(loose.shared):
                 return loose
         if not fits:
@@ -206,36 +203,7 @@ class Stitcher:
         )
 
     def _ends(self, place: int, text: str) -> bool:
-        return place <= len(self._lines) and _cut(self._lines[-place], text)
-
-    def _overlaps(self, lines: list[str]) -> list[int]:
-        """Return every number of lines that both end what was seen and begin a window, 0 included.
-
-        Knuth, Morris and Pratt's failure function, so that equal lines cost no more than different ones.
-        """
-        pattern = lines[: len(self._lines)]
-        if not pattern:
-            return [0]
-        failure = [0] * len(pattern)
-        k = 0
-        for at in range(1, len(pattern)):
-            line = pattern[at]
-            while k and pattern[k] != line:
-                k = failure[k - 1]
-            if pattern[k] == line:
-                k += 1
-            failure[at] = k
-        k = 0
-        for line in self._lines[len(self._lines) - len(pattern) :]:
-            while k and (k == len(pattern) or pattern[k] != line):
-                k = failure[k - 1]
-            if pattern[k] == line:
-                k += 1
-        found = [0]
-        while k:
-            found.append(k)
-            k = failure[k - 1]
-        return found
+        return place <= len(self._lines) and cut(self._lines[-place], text)
 
     def _stands_out(self, overlap: list[str]) -> bool:
         """Return whether an overlap cannot be chance: it has a line with a time, or many, seen only once."""
@@ -256,7 +224,7 @@ class Stitcher:
         """
         size = min(len(self._lines), may + DISORDER)
         tail = self._lines[len(self._lines) - size :]
-        begin, end = _aligned(tail, lines)
+        begin, end = aligned(tail, lines)
         if begin is None:
             return None
         if begin < 0:  # it begins before what is kept
@@ -285,7 +253,7 @@ class Stitcher:
             if rest and rest[0] < len(tail) - begin:
                 known[rest[0]] = True
                 del rest[0]
-        if lines and not known[0] and _cut(tail[begin], lines[0]):
+        if lines and not known[0] and cut(tail[begin], lines[0]):
             known[0] = True
         shared = [line for line, is_known in zip(lines, known, strict=True) if is_known]
         return _Found(
@@ -297,7 +265,7 @@ class Stitcher:
 
     def _outrun(self, lines: list[str], start: tuple[float, float]) -> _Found:
         """Take a window that does not join: lines are lost, or the platform gives less than was asked for."""
-        overlap = max(self._overlaps(lines))
+        overlap = max(overlaps(self._lines, lines))
         for run in self._runs:
             run.after = -inf
         self._floor = max(self._floor, start[1])
@@ -393,20 +361,3 @@ class _Found:
     @property
     def shared(self) -> list[str]:
         return self.known[1] if self.known else []
-
-
-def _cut(line: str, text: str) -> bool:
-    """Return whether a line and a text are one line, of which a part of the beginning is lost."""
-    return line != text and (line.endswith(text) or text.endswith(line))
-
-
-def _aligned(tail: list[str], lines: list[str]) -> tuple[int | None, int]:
-    """Return where in the tail the lines begin, and where in the lines the tail ends; None for nowhere."""
-    seen, shown = Counter(tail), Counter(lines)
-    at = {line: place for place, line in enumerate(tail) if seen[line] == 1}
-    votes = Counter(at[line] - place for place, line in enumerate(lines) if shown[line] == 1 and line in at)
-    if not votes:
-        return None, 0
-    begin = votes.most_common(1)[0][0]
-    near = [vote for vote in votes if abs(vote - begin) <= DISORDER]
-    return begin, len(tail) - min(near)

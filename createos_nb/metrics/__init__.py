@@ -22,6 +22,8 @@ from createos_nb.metrics.movers import NEEDED as _OF_MOVERS
 from createos_nb.metrics.movers import movers
 from createos_nb.metrics.objectives import NEEDED as _OF_OBJECTIVES
 from createos_nb.metrics.objectives import burn_rates, objectives
+from createos_nb.metrics.patterns import NEEDED as _OF_LOGS
+from createos_nb.metrics.patterns import first_seen, patterns
 from createos_nb.metrics.traffic import NEEDED as _OF_TRAFFIC
 from createos_nb.metrics.traffic import error_rate, rpm, success_share, summary
 from createos_nb.metrics.windows import NEEDED as _OF_WINDOWS
@@ -35,6 +37,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     **_OF_WINDOWS,
     **_OF_MOVERS,
     **_OF_DORA,
+    **_OF_LOGS,
 }
 """Columns that each function needs of the frame it is given."""
 
@@ -50,9 +53,11 @@ __all__ = [
     "difference_interval",
     "dora",
     "error_rate",
+    "first_seen",
     "incidents",
     "movers",
     "objectives",
+    "patterns",
     "rpm",
     "success_share",
     "summary",

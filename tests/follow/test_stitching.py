@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from createos_nb.follow.stitching import LONGEST_S, Stitcher, lines_of
+from createos_nb.follow.matching import lines_of
+from createos_nb.follow.stitching import LONGEST_S, Stitcher
 
 LINES = int(os.environ.get("CREATEOS_NB_FOLLOWED_LINES", "40000"))
 SLACK_S = 0.5
@@ -228,7 +229,7 @@ def test_a_window_that_begins_after_the_last_answer_does_not_join():
 
 streams = st.lists(
     st.tuples(
-        st.sampled_from(["equal", "numbered", "mixed", "quiet", "empty"]),
+        st.sampled_from(["equal", "numbered", "mixed", "quiet"]),
         st.integers(1, 300),
         st.sampled_from([0.2, 1.0, 10.0, 100.0]),
     ),
@@ -246,21 +247,20 @@ def stream(parts, rng):
         for _ in range(count):
             now += rng.expovariate(per_s)
             times.append(round(now, 3))
-            text = {"equal": "equal", "numbered": f"line {len(lines)}", "empty": ""}.get(kind)
+            text = {"equal": "equal", "numbered": f"line {len(lines)}"}.get(kind)
             lines.append(rng.choice(["a", "b", f"line {len(lines)}"]) if text is None else text)
-    while lines and not lines[-1]:
-        lines.pop(), times.pop()
     return times, lines
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     streams,
-    st.randoms(use_true_random=False),
+    st.integers(0, 10**6),
     st.sampled_from([None, 5, 50, 500]),
     st.sampled_from([(1.0, 2.0), (1.0, 15.0), (0.0, 0.1, 5.0)]),
 )
-def test_any_stream_is_followed_whole_or_says_that_it_is_not(parts, rng, keeps, pauses):
+def test_any_stream_is_followed_whole_or_says_that_it_is_not(parts, seed, keeps, pauses):
+    rng = random.Random(seed)
     times, lines = stream(parts, rng)
     source = Source(times, lines, rng, keeps=keeps)
     found = follow(source, pauses=pauses)
