@@ -6,7 +6,8 @@ began n seconds before the platform answered, which was between sending and rece
 showed after that are in it, and lines that showed before are not. Where both leave one possibility the answer
 is stitched exactly; windows are chosen to begin in a quiet moment, or to hold a line that stands out, so that
 they do. Where several are left, as in an endless stream of equal lines without times, the fewest new lines
-are taken and the uncertainty is said. Never is a line given twice.
+are taken and the uncertainty is said; until the windows have left it behind, some may then be given twice or
+not at all, and each such place is said too.
 """
 
 from __future__ import annotations
@@ -52,10 +53,10 @@ class Stitched:
     lines
         The new lines, oldest first.
     gap
-        ``"outrun"`` when lines before these may be lost, ``"uncertain"`` when equal lines could not be counted;
+        ``"outrun"`` when lines before these may be lost, ``"uncertain"`` when equal lines could not be counted for sure;
         None when every line is there, once.
     at_most
-        Of an uncertain one: how many more equal lines there may have been.
+        Of an uncertain one: by how many the count of lines may be wrong.
     """
 
     lines: list[str]
