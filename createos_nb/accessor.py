@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from createos_nb import charts, metrics
-from createos_nb.charts.drawable import kind_to_draw
+from createos_nb.charts.drawable import CHARTS, kind_to_draw
 from createos_nb.metrics import NEEDED
 from createos_nb.timerange import Moment
 
 if TYPE_CHECKING:
+    from createos_nb.charts.change import Deployment
+    from createos_nb.charts.heatmap import By
     from createos_nb.charts.labels import Chart
 
 
@@ -257,9 +259,91 @@ class CreateOSAccessor:
         """
         return charts.chart(self._frame, deployments)
 
+    def error_rate_chart(self, deployments: pd.DataFrame | None = None, *, objective: float | None = None) -> Chart:
+        """Draw the share of requests answered 5xx over time, a line for each environment.
+
+        Parameters
+        ----------
+        deployments
+            Deployments to mark with dashed lines. See `schema.DEPLOYMENTS`.
+        objective
+            Share of requests that are to succeed, between 0 and 1; a line shows the budget it leaves.
+
+        Returns
+        -------
+        Chart
+            As `createos_nb.charts.error_rate`.
+        """
+        return charts.error_rate(self._frame, deployments, objective=objective)
+
+    def rpm_chart(self, deployments: pd.DataFrame | None = None) -> Chart:
+        """Draw requests per minute over time, a line for each environment.
+
+        Parameters
+        ----------
+        deployments
+            Deployments to mark with dashed lines. See `schema.DEPLOYMENTS`.
+
+        Returns
+        -------
+        Chart
+            As `createos_nb.charts.rpm`.
+        """
+        return charts.rpm(self._frame, deployments)
+
+    def before_after_chart(self, deployment: Deployment, *, length: str | None = None) -> Chart:
+        """Draw the window before a deployment and the one after it over each other, with their shares of errors.
+
+        Parameters
+        ----------
+        deployment
+            A row of `schema.DEPLOYMENTS`, or a time with its zone.
+        length
+            Length of each window, such as ``"30min"``; the longest that both sides have if not given.
+
+        Returns
+        -------
+        Chart
+            As `createos_nb.charts.before_after`.
+        """
+        return charts.before_after(self._frame, deployment, length=length)
+
+    def fleet_chart(self, *, by: By = "error_share") -> Chart:
+        """Draw environments over time as a heat map, by their share of 5xx answers or by their requests.
+
+        Parameters
+        ----------
+        by
+            ``"error_share"``, the worst first, or ``"requests"``, the busiest first.
+
+        Returns
+        -------
+        Chart
+            As `createos_nb.charts.heatmap`.
+        """
+        return charts.fleet(self._frame, by=by)
+
+    def drilldown_chart(self, logs: pd.DataFrame, deployments: pd.DataFrame | None = None) -> Chart:
+        """Draw traffic, log lines by level and the paths they name; a window marked in the first narrows the rest.
+
+        Parameters
+        ----------
+        logs
+            Log lines of the same environments. See `schema.LOGS`.
+        deployments
+            Deployments to mark with dashed lines. See `schema.DEPLOYMENTS`.
+
+        Returns
+        -------
+        Chart
+            As `createos_nb.charts.linked`.
+        """
+        return charts.drilldown(self._frame, logs, deployments)
+
     def _offered(self) -> list[str]:
         headings = set(self._frame.columns)
         offered = [name for name, needed in NEEDED.items() if headings.issuperset(needed)]
+        offered += [name for name, (needed, _) in CHARTS.items() if any(map(headings.issuperset, needed))]
         return [*offered, "chart"] if kind_to_draw(self._frame) else offered
 
     def __dir__(self) -> Iterable[str]:

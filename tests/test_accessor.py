@@ -8,10 +8,12 @@ import pytest
 import createos_nb.accessor
 from createos_nb import charts, metrics, schema
 from createos_nb.accessor import CreateOSAccessor
+from createos_nb.charts.drawable import CHARTS
 from createos_nb.errors import CreateOSError, FrameError
 from createos_nb.metrics import NEEDED
 
-METHODS = {name: getattr(metrics, name) for name in NEEDED} | {"chart": charts.chart}
+DRAWN = {method: getattr(charts, name) for method, (_, name) in CHARTS.items()}
+METHODS = {name: getattr(metrics, name) for name in NEEDED} | {"chart": charts.chart} | DRAWN
 EVERY_METHOD = pytest.mark.parametrize(("name", "function"), METHODS.items(), ids=METHODS)
 
 
@@ -24,7 +26,9 @@ def test_a_method_has_the_signature_of_its_function_but_for_the_frame(name, func
     method = inspect.signature(getattr(CreateOSAccessor, name))
     _, *parameters = inspect.signature(function).parameters.values()
     _, *own = method.parameters.values()
-    assert own == parameters
+    # Names of types are spelled out in some modules and imported in others.
+    assert [(p.name, p.kind, p.default) for p in own] == [(p.name, p.kind, p.default) for p in parameters]
+    assert [str(p.annotation) for p in own] == [str(p.annotation) for p in parameters]
     assert method.return_annotation == inspect.signature(function).return_annotation
 
 
@@ -84,9 +88,10 @@ def test_the_chart_takes_deployments_as_its_function_does():
         (sample().drop(columns="interval_s"), ["error_rate", "success_share"]),
         (sample("LOGS"), ["chart", "first_seen", "patterns"]),
         (sample("TOP_HIT_PATHS"), ["chart", "movers"]),
-        (sample("DEPLOYMENTS"), ["dora"]),
+        (sample("DEPLOYMENTS"), ["chart", "dora"]),
+        (schema.SUMMARY.empty(), ["chart", "fleet_chart"]),
     ],
-    ids=["over time", "without a column", "logs", "paths", "deployments"],
+    ids=["over time", "without a column", "logs", "paths", "deployments", "summary"],
 )
 def test_only_what_the_columns_allow_is_offered(frame, offered):
     assert sorted(offered) == dir(frame.createos)
@@ -95,13 +100,13 @@ def test_only_what_the_columns_allow_is_offered(frame, offered):
 @pytest.mark.parametrize(
     "frame",
     [
-        sample("OVERALL_REQUESTS"),
+        sample("OVERALL_REQUESTS").drop(columns="start"),
         pd.DataFrame(),
         pd.DataFrame({"requests": [1]}),
         pd.concat({"a": sample()}, axis=1),
         sample().T,
     ],
-    ids=["totals", "nothing", "strange", "MultiIndex", "turned"],
+    ids=["other", "nothing", "strange", "MultiIndex", "turned"],
 )
 def test_a_frame_without_the_columns_has_no_accessor(frame):
     assert not hasattr(frame, "createos")
@@ -132,6 +137,9 @@ def as_it_comes(frame):
         yield f"{name} missing", frame.assign(**{name: None})
         yield f"{name} is text", frame.assign(**{name: "x"})
         yield f"{name} is a number", frame.assign(**{name: 1.5})
+        yield f"{name} is nought", frame.assign(**{name: 0})
+        yield f"{name} is negative", frame.assign(**{name: -7})
+        yield f"{name} is infinite", frame.assign(**{name: float("inf")})
         yield f"{name} is huge", frame.assign(**{name: 2**80})
         yield f"{name} is a list", frame.assign(**{name: [[1]] * len(frame)})
         if isinstance(frame[name].dtype, pd.DatetimeTZDtype):
@@ -139,6 +147,12 @@ def as_it_comes(frame):
             yield f"{name} elsewhere", frame.assign(**{name: frame[name].dt.tz_convert("Asia/Kolkata")})
             mixed = [at.tz_convert("Asia/Tokyo" if row % 2 else "UTC") for row, at in enumerate(frame[name])]
             yield f"{name} mixed", frame.assign(**{name: pd.Series(mixed, dtype=object)})
+
+
+WITH_MORE = {
+    charts.before_after: lambda frame: charts.before_after(frame, pd.Timestamp("2026-11-23T12:04Z")),
+    charts.drilldown: lambda frame: charts.drilldown(frame, schema.sample("LOGS")),
+}
 
 
 def refusal(function, frame):
@@ -151,7 +165,14 @@ def refusal(function, frame):
 
 AWKWARD = [
     pytest.param(kind, frame, id=f"{kind}: {what}")
-    for kind in ("REQUESTS_OVER_TIME", "LOGS", "TOP_HIT_PATHS", "TOP_ERROR_PATHS", "REQUEST_DISTRIBUTION")
+    for kind in (
+        "REQUESTS_OVER_TIME",
+        "LOGS",
+        "TOP_HIT_PATHS",
+        "TOP_ERROR_PATHS",
+        "REQUEST_DISTRIBUTION",
+        "DEPLOYMENTS",
+    )
     for what, frame in as_it_comes(schema.sample(kind))
 ]
 
@@ -160,6 +181,7 @@ AWKWARD = [
 def test_any_frame_gives_a_result_or_one_line_that_names_a_column(kind, frame):
     alone = [name for name in METHODS if name not in {*OF_OTHERS, "compare"}]  # the others: tests/metrics
     functions = [METHODS[name] for name in alone] if kind == "REQUESTS_OVER_TIME" else [charts.chart]
+    functions = [WITH_MORE.get(function, function) for function in functions]
     for function in functions:
         refused = refusal(function, frame)
         if refused is not None:

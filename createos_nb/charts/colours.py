@@ -25,6 +25,38 @@ LEVELS: Mapping[str, str] = {
 }
 """Levels of log lines, mildest first."""
 
+OUTCOMES: Mapping[str, str] = {
+    "deployed": "#c9e1ee",
+    "under way": "#9dbfa4",
+    "stopped": "#cc7722",
+    "failed": "#8e1b1b",
+}
+"""What became of a deployment, mildest first."""
+SHAPES: Mapping[str, str] = {
+    "deployed": "circle",
+    "under way": "triangle-up",
+    "stopped": "square",
+    "failed": "diamond",
+}
+_OUTCOME_OF = {
+    "deployed": "deployed",
+    **dict.fromkeys(("queue", "building", "deploying"), "under way"),
+    **dict.fromkeys(("build_error", "error", "crashing"), "failed"),
+}
+
+SHARES: Mapping[str, str] = {
+    "no requests": "#ffffff",
+    "none": "#dfe7ec",
+    "up to 0.1 %": "#bccbd6",
+    "up to 1 %": "#e8a04c",
+    "up to 5 %": "#cf6f2a",
+    "up to 20 %": "#a1301f",
+    "over 20 %": "#47090f",
+}
+"""Shares of 5xx answers, mildest first."""
+AMOUNTS = ("#ffffff", "#dce6ed", "#b5cbd9", "#86a9bf", "#56819d", "#2d5674", "#0e2a42")
+"""Amounts in decades: none, then ever more."""
+
 SERIES = ("#12304f", "#d9842a", "#2e7f9e", "#7a3b69", "#9cc46b")
 """Lines that stand for environments; each has its own dashes too, since hue is lost in greyscale."""
 DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 2])
@@ -43,6 +75,17 @@ def status_class(status: str) -> str:
     """
     name = f"{status[:1]}xx"
     return name if name in STATUS_CLASSES and len(status) == 3 else "other"
+
+
+def outcome(status: str | None) -> str:
+    """Return what became of a deployment; ``"stopped"`` for what is neither live, under way nor a failure.
+
+    Examples
+    --------
+    >>> outcome("building"), outcome("build_error"), outcome("cancelled"), outcome(None)
+    ('under way', 'failed', 'stopped', 'stopped')
+    """
+    return _OUTCOME_OF.get(status or "", "stopped")
 
 
 def scale(values: Sequence[str], colours: Mapping[str, str]) -> alt.Scale:

@@ -95,9 +95,7 @@ def check(frame: pd.DataFrame, counts: Sequence[str]) -> None:
         An interval is not longer than nothing, or a count is below it.
     """
     if "interval_s" in frame.columns and frame["interval_s"].min() <= 0:
-        raise FrameError(
-            "Some rows have an 'interval_s' of 0 or less. It is the length of the interval in seconds."
-        )
+        raise FrameError("Some rows have an 'interval_s' of 0 or less. It is a length in seconds.")
     below = next((name for name in counts if frame[name].min() < 0), None)
     if below:
         raise FrameError(f"Some rows have {below!r} below 0. Counts start at 0.")

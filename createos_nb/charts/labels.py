@@ -124,7 +124,7 @@ def title(text: str, *facts: str) -> alt.TitleParams:
     return alt.TitleParams(
         text=text,
         # A line wider than the plot would be cut, or make the picture wider than a page.
-        subtitle=subtitle if len(subtitle) <= _FACTS_ON_A_LINE else textwrap.wrap(subtitle, _FACTS_ON_A_LINE),
+        subtitle=subtitle if len(subtitle) <= _FACTS_ON_A_LINE else _lines(subtitle),
         anchor="start",
         frame="group",
         fontSize=15,
@@ -133,6 +133,12 @@ def title(text: str, *facts: str) -> alt.TitleParams:
         subtitlePadding=4,
         offset=12,
     )
+
+
+def _lines(subtitle: str) -> list[str]:
+    # A no-break space, so that no line begins with a dot.
+    lines = textwrap.wrap(subtitle.replace(" · ", "\u00a0· "), _FACTS_ON_A_LINE)
+    return [line.replace("\u00a0", " ") for line in lines]
 
 
 def nothing(text: str, heading: alt.TitleParams) -> alt.Chart:

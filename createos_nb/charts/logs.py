@@ -98,7 +98,7 @@ def _stacked(timed: pd.DataFrame, step: pd.Timedelta) -> tuple[pd.DataFrame, lis
     known = [NO_LEVEL, *LEVELS]
     frequent = set(held[~held.isin(known)].value_counts().head(MAX_UNKNOWN).index)
     names = {value: name if value in known or value in frequent else OTHERS for value, name in names.items()}
-    level = held.astype("str").map(names).fillna(NO_LEVEL)
+    level = held.astype("str").map(names).astype("str").fillna(NO_LEVEL)
     there = set(level.unique())
     levels = [name for name in known if name in there] + sorted(there - set(known))
     counted = (

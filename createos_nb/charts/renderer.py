@@ -42,8 +42,8 @@ def createos_renderer(spec: dict[str, Any], **_options: Any) -> tuple[dict[str, 
     Metadata
         The size at which the PNG is meant to be shown.
     """
-    spec = {**spec, "$schema": SCHEMA}
-    bundle: dict[str, Any] = {SPEC_TYPE: spec, "text/plain": _in_words(spec)}
+    spec = without_options({**spec, "$schema": SCHEMA})
+    bundle: dict[str, Any] = {SPEC_TYPE: spec, "text/plain": in_words(spec)}
     try:
         picture = _draw(spec, PICTURE_SCALE)
     except ValueError:
@@ -51,6 +51,14 @@ def createos_renderer(spec: dict[str, Any], **_options: Any) -> tuple[dict[str, 
     width, height = (size // PICTURE_SCALE for size in _pixels(picture))
     bundle["image/png"] = base64.b64encode(picture).decode()
     return bundle, {"image/png": {"width": width, "height": height}}
+
+
+def without_options(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return a specification without what vega-embed would take from it as its own options.
+
+    They may name addresses to load and HTML to write, and none of it is the chart.
+    """
+    return {name: value for name, value in spec.items() if name != "usermeta"}
 
 
 def enable() -> None:
@@ -114,7 +122,8 @@ def _pixels(png: bytes) -> tuple[int, int]:
     return int.from_bytes(png[16:20]), int.from_bytes(png[20:24])
 
 
-def _in_words(spec: dict[str, Any]) -> str:
+def in_words(spec: dict[str, Any]) -> str:
+    """Return a chart as a line of text."""
     title = spec.get("title") or "without a title"
     parts = [title.get("text"), title.get("subtitle")] if isinstance(title, dict) else [title]
     lines = [line for part in parts if part for line in ([part] if isinstance(part, str) else part)]

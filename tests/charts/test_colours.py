@@ -19,6 +19,16 @@ def test_the_graver_the_darker(meanings):
     assert all(before - after >= 10 for before, after in pairwise(shades))
 
 
+@pytest.mark.parametrize(
+    "shades",
+    [[*colours.OUTCOMES.values()], [*colours.SHARES.values()], colours.AMOUNTS],
+    ids=["outcome", "share", "amount"],
+)
+def test_cells_of_a_map_are_apart_in_grey(shades):
+    greys = [grey(colour) for colour in shades]
+    assert all(before - after >= 20 for before, after in pairwise(greys))
+
+
 def test_neighbours_in_a_stack_are_far_apart_in_grey():
     shades = [grey(colour) for colour in colours.STATUS_CLASSES.values()]
     assert min(before - after for before, after in pairwise(shades)) >= 35

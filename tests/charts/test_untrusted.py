@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from createos_nb import charts, schema
-from createos_nb.charts.renderer import _in_words
+from createos_nb.charts.renderer import in_words
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PAYLOADS = [
@@ -71,7 +71,7 @@ def test_no_markup_and_nothing_hidden_is_in_any_chart(payload):
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_the_words_of_a_chart_have_nothing_hidden_in_them(payload):
     for chart in every_chart(payload):
-        assert _in_words(chart.to_dict()).isprintable()
+        assert in_words(chart.to_dict()).isprintable()
 
 
 @pytest.mark.parametrize("payload", PAYLOADS[:4])
