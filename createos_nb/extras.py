@@ -26,7 +26,7 @@ EXTRAS = {
         *("aiohttp", "duckdb", "httptools", "multidict", "psutil", "pyarrow", "python_multipart", "starlette"),
         *("uvicorn", "websockets", "yarl"),
     ),
-    "archive": ("ibis", "sqlglot"),
+    "archive": ("duckdb", "fsspec", "ibis", "pandas", "pyarrow", "sqlglot"),
     "lab": ("jupyterlab",),
 }
 """Each extra's libraries, by the names they are imported under."""

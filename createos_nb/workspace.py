@@ -25,6 +25,7 @@ from createos_nb.answers import Answers
 from createos_nb.api.projects import Project
 from createos_nb.errors import CreateOSError, InvalidArgument, NotFound
 from createos_nb.explanation import Explained
+from createos_nb.extras import require
 from createos_nb.fanout import FanOut, gather
 from createos_nb.frames import Target
 from createos_nb.markup import escape, one_line
@@ -34,6 +35,7 @@ from createos_nb.selection import Selection
 
 if TYPE_CHECKING:
     from createos_nb.api.client import Client
+    from createos_nb.archive import Archive
     from createos_nb.plans.deploy import Deploy
 
 
@@ -146,6 +148,33 @@ class Workspace(AccountFrames):
         """
         here = self.api.settings.api_url
         return schema.JOURNAL.frame(Journal().rows(platform=here))
+
+    def archive(self, where: str | os.PathLike[str]) -> Archive:
+        """Return the archive at a place: history beyond the platform's memory, as Parquet files and Ibis tables.
+
+        Parameters
+        ----------
+        where
+            A directory, or a URL that fsspec knows, such as ``"s3://bucket/history"``. It is made when the
+            first rows are written. Never put credentials into it.
+
+        Raises
+        ------
+        MissingExtra
+            The libraries for it are not installed; the message has the line that installs them.
+        InvalidArgument
+            It is no such place.
+
+        Examples
+        --------
+        >>> archive = ws.archive("history")  # doctest: +SKIP
+        >>> archive.collect(ws["*/production"], since="7d")  # doctest: +SKIP
+        >>> archive.questions.summary(archive.traffic()).to_pandas()  # doctest: +SKIP
+        """
+        require("archive", "An archive")
+        from createos_nb.archive import Archive
+
+        return Archive(where)
 
     def plan_deploy(self, project: str, *, directory: str | os.PathLike[str]) -> Deploy:
         """Plan to upload a directory as a new deployment of an upload project.

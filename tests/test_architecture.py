@@ -21,6 +21,7 @@ LAYERS = (
     {"schema", "logs"},
     {"metrics", "charts"},
     {"accessor"},
+    {"archive"},
     {"plans"},
     {
         "fanout",
@@ -45,7 +46,7 @@ PLATFORM_MAY_IMPORT = {"platform", "api", "api.secret", "errors", "settings", "m
 MAY_IMPORT_PLATFORM = {"platform", "session", "cli", "demo"}
 
 ONLY_IN = {
-    "pandas": LAYERS[2] | LAYERS[3] | LAYERS[4] | LAYERS[6] | LAYERS[7] | LAYERS[8] | LAYERS[9],
+    "pandas": LAYERS[2] | LAYERS[3] | LAYERS[4] | LAYERS[5] | LAYERS[7] | LAYERS[8] | LAYERS[9] | LAYERS[10],
     "altair": {"charts", "reports"},
     "vl_convert": {"charts", "reports"},
     "ipywidgets": {"panels"},
@@ -60,6 +61,8 @@ ONLY_IN = {
     "aiohttp": {"platform"},
     "duckdb": {"platform"},
     "sqlite3": {"api", "platform", "answers"},
+    "ibis": {"archive"},
+    "fsspec": {"archive"},
     "psutil": {"platform"},
     "httpx": {"api", "traffic"},
     "httpx2": {"api"},

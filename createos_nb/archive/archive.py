@@ -1,0 +1,199 @@
+"""Archive: collects history into a Parquet dataset, and gives it back as Ibis tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol
+
+import ibis
+import pandas as pd
+
+from createos_nb import schema
+from createos_nb.archive import questions
+from createos_nb.archive.collection import Wanted, collect
+from createos_nb.archive.layout import Part, live
+from createos_nb.archive.store import Store
+from createos_nb.archive.tables import (
+    COLLECTED,
+    DEPLOYMENTS,
+    LOGS,
+    REQUEST_DISTRIBUTION,
+    SUMMARY,
+    TOP_ERROR_PATHS,
+    TOP_HIT_PATHS,
+    TRAFFIC,
+    Table,
+)
+from createos_nb.markup import one_line
+from createos_nb.timerange import Since, TimeRange
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend
+
+    from createos_nb.api.client import Client
+    from createos_nb.frames import Target
+
+REQUESTS = {
+    "GetProjectEnvironmentAnalyticsRequestsOverTime": 1,
+    "GetProjectEnvironmentAnalytics": 1,
+    "GetProjectEnvironmentLogs": 1,
+    "ListProjectEnvironments": 1,
+    "ListDeployments": 1,
+}
+"""What a run sends for each environment, at least, when a day at most is missing."""
+
+
+class Collectable(Protocol):
+    """Environments that can be asked: a selection."""
+
+    api: Client
+
+    def targets(self) -> tuple[Target, ...]:
+        """Return the environments."""
+        ...
+
+    def ask(
+        self,
+        kind: schema.Kind,
+        rows: Callable[[Client, Target], Sequence[schema.Row] | pd.DataFrame],
+        requests: Mapping[str, int],
+        *,
+        strict: bool,
+        unbounded: frozenset[str] = frozenset(),
+    ) -> pd.DataFrame:
+        """Ask every environment for its rows."""
+        ...
+
+
+class Archive:
+    """History as a Parquet dataset, partitioned by project, environment and UTC day; see `Workspace.archive`.
+
+    Deployments belong to projects, and are partitioned by project and the day of their creation. Tables are
+    lazy: they cost nothing until something is asked of them, and show what was collected up to the moment
+    they were made.
+
+    Parameters
+    ----------
+    where
+        A directory, or a URL that fsspec knows.
+
+    Attributes
+    ----------
+    questions
+        What can be asked of the tables: see `createos_nb.archive.questions`.
+    """
+
+    questions: ModuleType = questions
+
+    def __init__(self, where: str | os.PathLike[str]) -> None:
+        self._store = Store(where)
+
+    def __repr__(self) -> str:
+        return f"<Archive at {one_line(self._store.name)}>"
+
+    def collect(self, selection: Collectable, since: Since = "1d", *, strict: bool = False) -> pd.DataFrame:
+        """Collect what the archive does not have yet, and only what will not change any more.
+
+        It resumes where it left off, environment by environment, however long ago that was and whatever
+        ``since`` says. It asks for nothing but the selection, so that cron and papermill can run it; runs
+        that overlap wait for each other where they concern the same environment. Interrupted, it has lost
+        nothing: what it wrote is whole, and the next run goes on from there.
+
+        Parameters
+        ----------
+        selection
+            The environments, such as ``ws[:]``; of ``selection.explain()`` you learn what it would cost.
+        since
+            How far back to go where nothing has been collected yet, such as ``"7d"``; or a `TimeRange`, to
+            collect what is missing of just that time.
+        strict
+            Raise `PartialAnswer` instead of leaving out environments that failed.
+
+        Returns
+        -------
+        DataFrame, one row for each table, environment and day that was written (`COLLECTED`)
+            Empty when there was nothing new.
+
+        Raises
+        ------
+        PartialAnswer
+            Some environments failed and ``strict`` was asked for; the others are kept.
+        CreateOSError
+            All of them failed.
+
+        Notes
+        -----
+        Intervals and windows are collected two minutes after their end, log lines after fifteen seconds. What
+        is not known: how far back the platform remembers; a gap that is longer than that shows as rows that
+        are not there. A log line without a time stands with the line above it. The lines of an application
+        that never writes a time are cut where the platform cuts: at each seam up to a second of them may be
+        missing or there twice. Top paths are those of the windows between two runs, ten of each.
+        """
+        now = selection.api.now()
+        window = TimeRange.of(since, now=now, default="1d")
+        wanted = Wanted(window.start_s - window.start_s % 60, window.end_s, not isinstance(since, TimeRange))
+        # Of a project's environments, the first collects its deployments.
+        first = {one.project.id: one for one in reversed(selection.targets())}
+        return selection.ask(
+            COLLECTED,
+            lambda client, one: collect(self._store, client, one, wanted, project=first[one.project.id] is one),
+            REQUESTS,
+            unbounded=frozenset(REQUESTS),
+            strict=strict,
+        )
+
+    def traffic(self) -> ibis.Table:
+        """Return the requests of each interval: the columns of `schema.REQUESTS_OVER_TIME`, and ``day``."""
+        return self._table(TRAFFIC)
+
+    def logs(self) -> ibis.Table:
+        """Return the log lines: the columns of `schema.LOGS`, and ``at``, ``line`` and ``day``.
+
+        Sort by ``at`` and ``line`` to read them; ``at`` is never missing.
+        """
+        return self._table(LOGS)
+
+    def deployments(self) -> ibis.Table:
+        """Return the deployments, as they were when last collected: `schema.DEPLOYMENTS`, and ``day``."""
+        return self._table(DEPLOYMENTS)
+
+    def top_hit_paths(self) -> ibis.Table:
+        """Return the ten paths asked for most of each window: `schema.TOP_HIT_PATHS`, ``start end day``."""
+        return self._table(TOP_HIT_PATHS)
+
+    def top_error_paths(self) -> ibis.Table:
+        """Return the ten paths and statuses with most errors: `schema.TOP_ERROR_PATHS`, ``start end day``."""
+        return self._table(TOP_ERROR_PATHS)
+
+    def request_distribution(self) -> ibis.Table:
+        """Return the answers of each status: `schema.REQUEST_DISTRIBUTION`, ``start end day``."""
+        return self._table(REQUEST_DISTRIBUTION)
+
+    def summary(self) -> ibis.Table:
+        """Return the most important figures of each window: `schema.SUMMARY`, and ``day``."""
+        return self._table(SUMMARY)
+
+    def _table(self, table: Table) -> ibis.Table:
+        parts = live(part for part in map(Part.of, self._store.find(table.name)) if part is not None)
+        names = [column.name for column in table.columns]
+        if not parts:
+            held = ibis.memtable(table.arrow.empty_table())
+            partitions = {name: ibis.literal("") for name in table.partitions}
+            return held.mutate(**partitions, day=ibis.date("1970-01-01"))[[*names, "day"]]
+        held = self._duckdb.read_parquet(
+            [self._store.address(part.path) for part in parts],
+            hive_partitioning=True,
+            hive_types_autocast=False,  # a project may be called 123
+        )
+        return held.cast({"day": "date"})[[*names, "day"]]
+
+    @cached_property
+    def _duckdb(self) -> Backend:
+        connection = ibis.duckdb.connect()
+        connection.raw_sql("SET TimeZone = 'UTC'")
+        if not self._store.local:
+            connection.register_filesystem(self._store.filesystem)
+        return connection
