@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import ibis
 import pandas as pd
+from sqlglot import parse_one
+from sqlglot.expressions import Expr
 
 from createos_nb import schema
 from createos_nb.archive import questions
@@ -134,7 +136,8 @@ class Archive:
         """
         now = selection.api.now()
         window = TimeRange.of(since, now=now, default="1d")
-        wanted = Wanted(window.start_s - window.start_s % 60, window.end_s, not isinstance(since, TimeRange))
+        start_s, end_s = window.start_s - window.start_s % 60, int(window.end.timestamp())
+        wanted = Wanted(start_s, end_s, not isinstance(since, TimeRange))
         # Of a project's environments, the first collects its deployments.
         first = {one.project.id: one for one in reversed(selection.targets())}
         return selection.ask(
@@ -186,9 +189,9 @@ class Archive:
         held = self._duckdb.read_parquet(
             [self._store.address(part.path) for part in parts],
             hive_partitioning=True,
-            hive_types_autocast=False,  # a project may be called 123
+            hive_types=_partition_types(table),
         )
-        return held.cast({"day": "date"})[[*names, "day"]]
+        return held[[*names, "day"]]
 
     @cached_property
     def _duckdb(self) -> Backend:
@@ -197,3 +200,9 @@ class Archive:
         if not self._store.local:
             connection.register_filesystem(self._store.filesystem)
         return connection
+
+
+def _partition_types(table: Table) -> Expr:
+    # Told, since a project may be called 123; as DuckDB's own types, so that a filter leaves files unopened.
+    types = ", ".join(f"'{name}': VARCHAR" for name in table.partitions)
+    return parse_one(f"{{{types}, 'day': DATE}}", dialect="duckdb")

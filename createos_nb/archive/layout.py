@@ -19,6 +19,9 @@ DAY_S = 86_400
 Span = tuple[int, int]
 """Unix seconds: from the first, included, up to the second, not included."""
 
+_NULLS = {"NULL", "__HIVE_DEFAULT_PARTITION__"}
+"""Names of partitions that DuckDB and Hive take for a missing value."""
+
 _NAME = re.compile(
     r"(?P<table>\w+)/project=(?P<project>[^/]+)(?:/environment=(?P<environment>[^/]+))?"
     r"/day=(?P<day>\d{4}-\d\d-\d\d)/(?P<start>\d{6})-(?P<end>\d{6})\.parquet"
@@ -97,11 +100,13 @@ def encoded(name: str) -> str:
     Examples
     --------
     >>> encoded("shop"), encoded("a/b*"), encoded("__HIVE_DEFAULT_PARTITION__")
-    ('shop', 'a%2Fb%2A', '%5F%5FHIVE_DEFAULT_PARTITION__')
+    ('shop', 'a%2Fb%2A', '%5F_HIVE_DEFAULT_PARTITION__')
     """
-    # Half a surrogate pair becomes its escape, as it does in every frame. The last one is Hive's word for null.
+    # Half a surrogate pair becomes its escape, as it does in every frame.
     text = name.encode("utf-8", "backslashreplace").decode()
-    return quote(text, safe="").replace("__HIVE_DEFAULT", "%5F%5FHIVE_DEFAULT")
+    if text.upper() in _NULLS:
+        return f"%{ord(text[0]):02X}{quote(text[1:], safe='')}"
+    return quote(text, safe="")
 
 
 def live(parts: Iterable[Part]) -> list[Part]:

@@ -68,7 +68,7 @@ class Table:
     def encode(self, frame: pd.DataFrame) -> bytes:
         """Return a frame's rows as the content of a file; the same rows give the same bytes."""
         held = frame.assign(**{c.name: frame[c.name].astype(object) for c in self.columns if c.dtype == "category"})
-        return self._written(pa.Table.from_pandas(held[self.arrow.names], schema=self.arrow, preserve_index=False))
+        return self.written(pa.Table.from_pandas(held[self.arrow.names], schema=self.arrow, preserve_index=False))
 
     def decode(self, content: bytes) -> pa.Table:
         """Return the rows of a file."""
@@ -89,9 +89,10 @@ class Table:
             rows = self.decode(content)
             begun = pa.compute.greater_equal(rows[self.time], pa.scalar(since, _ARROW["datetime64[us, UTC]"]))
             taken.append(rows.filter(begun))
-        return self._written(pa.concat_tables(taken))
+        return self.written(pa.concat_tables(taken))
 
-    def _written(self, rows: pa.Table) -> bytes:
+    def written(self, rows: pa.Table) -> bytes:
+        """Return rows of its columns as the content of a file."""
         buffer = BytesIO()
         pq.write_table(rows, buffer, compression="zstd")
         return buffer.getvalue()
