@@ -131,8 +131,8 @@ class Archive:
         Intervals and windows are collected two minutes after their end, log lines after fifteen seconds. What
         is not known: how far back the platform remembers; a gap that is longer than that shows as rows that
         are not there. A log line without a time stands with the line above it. The lines of an application
-        that never writes a time are cut where the platform cuts: at each seam up to a second of them may be
-        missing or there twice. Top paths are those of the windows between two runs, ten of each.
+        that never writes a time are cut where the platform cuts: those of the second at a seam may be there
+        twice. Top paths are those of the windows between two runs, ten of each.
         """
         now = selection.api.now()
         window = TimeRange.of(since, now=now, default="1d")

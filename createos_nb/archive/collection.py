@@ -174,7 +174,8 @@ def logs(store: Store, client: Client, one: Target, wanted: Wanted) -> list[sche
 
     The platform tells no line's time, and gives none but the newest lines. A line's own time counts, when it
     is one at which the line can have come; a line without one belongs to the line above it. An application
-    that never writes a time has its lines cut where the platform cuts, whose place is known to a second.
+    that never writes a time has its lines cut where the platform cuts: what came in the second at a seam is there
+    twice rather than not at all.
     """
     held = _held(store, LOGS, one)
     now_s = client.now().timestamp()
@@ -194,7 +195,7 @@ def logs(store: Store, client: Client, one: Target, wanted: Wanted) -> list[sche
         newest = [s for s in missing(span, held) if s[0] >= max([span[0], *(end for _, end in held)])]
         if not newest or span[1] < int(now_s):
             return []
-        frame = _lines(client, one, max(1, round(now_s - newest[0][0])))
+        frame = _lines(client, one, max(1, ceil(now_s - newest[0][0])))
         at = pd.Series(_moment(newest[-1][1] - 1), index=frame.index, dtype="datetime64[us, UTC]")
         spans = newest
     frame = frame.assign(at=at.astype("datetime64[us, UTC]"))

@@ -182,6 +182,39 @@ def test_an_environment_that_fails_is_told_and_the_others_are_kept(later, shop, 
         archive.collect(both, strict=True)
 
 
+PLAIN = """
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        print("asked for", self.path, flush=True)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+def test_no_line_of_an_application_that_writes_no_time_is_lost(later, shop, tmp_path):
+    shop.upload(1, main__py=PLAIN)
+    ws = later(0)
+    prod = ws[f"{shop.project}/production"]
+    archive = Archive(tmp_path / "history")
+    asked = []
+    for run in range(3):
+        paths = [f"/{run}/{number}" for number in range(20)]
+        visit(shop, paths)
+        asked += paths
+        archive.collect(prod, since="10m")
+    archive.collect(later(1)[f"{shop.project}/production"])
+    table = archive.logs()
+    kept = table.filter(table.message.startswith("asked for /")).order_by("at", "line").to_pandas()
+    assert set(kept["message"]) >= {f"asked for {path}" for path in asked}
+    assert kept["timestamp"].isna().all()
+    assert kept["at"].notna().all()
+
+
 def test_two_processes_at_once_collect_everything_once(platform, later, shop, home, tmp_path):
     shop.upload(1)
     statuses = visit(shop, PATHS * 4)

@@ -26,7 +26,7 @@ from createos_nb.archive.tables import LOGS
 
 ROWS = int(os.environ.get("CREATEOS_NB_BENCHMARK_ARCHIVE_ROWS", "5000000"))
 WITH_PANDAS = os.environ.get("CREATEOS_NB_BENCHMARK_PANDAS", "yes") == "yes"
-ROUNDS = 3
+ROUNDS = 3 if ROWS <= 20_000_000 else 1
 ENVIRONMENTS, DAYS = 10, 10
 FIRST_DAY = 1_795_392_000
 SQL = """
@@ -86,7 +86,7 @@ def with_ibis_one_environment(place):
 def with_duckdb(place):
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
-    return connection.execute(SQL, [files(place)]).df()
+    return connection.execute(SQL, [files(place)]).to_arrow_table().to_pandas()
 
 
 def with_pandas(place):
