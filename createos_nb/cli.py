@@ -19,7 +19,7 @@ from createos_nb import __version__, errors
 from createos_nb.extras import explained
 
 if TYPE_CHECKING:
-    from createos_nb.platform.service import RateLimit
+    from createos_nb.platform.service import Address, RateLimit
 
 P = ParamSpec("P")
 
@@ -116,16 +116,26 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="One line of JSO
     metavar="DURATION",
     help="Put to sleep what had no request for so long, such as 15m; the next request wakes it.",
 )
+@click.option(
+    "--admin", is_flag=True, help="Allow what createos_nb.platform.admin does: plan faults, move the clock."
+)
 @_as_json
 @_plainly
 def up(
-    state: Path | None, *, port: int, gateway_port: int, rate_limit: RateLimit, idle_after: str, as_json: bool
+    state: Path | None,
+    *,
+    port: int,
+    gateway_port: int,
+    rate_limit: RateLimit,
+    idle_after: str,
+    admin: bool,
+    as_json: bool,
 ) -> None:
     """Start it, or find the one that runs, which keeps its own settings."""
     from createos_nb.platform import service
     from createos_nb.platform.options import Options
 
-    options = Options(idle_s=_seconds(idle_after))
+    options = Options(idle_s=_seconds(idle_after), admin=admin)
     address = service.start(state, api_port=port, gateway_port=gateway_port, rate_limit=rate_limit, options=options)
     _show(address, as_json=as_json)
 
@@ -142,14 +152,14 @@ def _seconds(text: str) -> float | None:
 @_as_json
 @_plainly
 def status(state: Path | None, *, as_json: bool) -> int:
-    """Say whether it runs, and where."""
+    """Say whether it runs, where, and which limits are in force."""
     from createos_nb.platform import service
 
     address = service.status(state)
     if address is None:
         click.echo(_NOT_RUNNING, err=True)
         return 1
-    _show(address, as_json=as_json)
+    _show(address, as_json=as_json, limits=_limits(address))
     return 0
 
 
@@ -218,9 +228,19 @@ def env(state: Path | None) -> int:
     return 0
 
 
-def _show(address: Any, *, as_json: bool) -> None:
-    facts = address.to_json()
-    click.echo(json.dumps(facts) if as_json else "\n".join(f"{name:12} {value}" for name, value in facts.items()))
+def _limits(address: Address) -> dict[str, Any]:
+    """Ask a platform what limits are in force."""
+    from createos_nb.api.client import Client
+    from createos_nb.platform.admin import Admin
+
+    with Client(address.api_url, api_key=Path(address.key_file)) as client:
+        return Admin(client).status().model_dump()
+
+
+def _show(address: Address, *, as_json: bool, limits: Mapping[str, Any] | None = None) -> None:
+    facts = {name: value for name, value in address.to_json().items() if name != "admin"} | {**(limits or {})}
+    lines = (f"{name:15} {'none' if value is None else value}" for name, value in facts.items())
+    click.echo(json.dumps(facts) if as_json else "\n".join(lines))
 
 
 @main.group()

@@ -45,6 +45,7 @@ def local(
     state: str | os.PathLike[str] | None = None,
     ephemeral: bool = False,
     idle_after: str | None = None,
+    admin: bool = False,
 ) -> Workspace:
     """Return a workspace on an embedded CreateOS on this machine, started when it is not running.
 
@@ -63,6 +64,8 @@ def local(
     idle_after
         Put to sleep what had no request for so long, such as ``"15m"``; the next request wakes it. None for
         never. A platform that runs already keeps its own.
+    admin
+        Allow to move its clock and to plan faults, with `createos_nb.platform.admin.Admin`.
 
     Raises
     ------
@@ -75,7 +78,8 @@ def local(
     from createos_nb.platform import service
     from createos_nb.platform.options import Options
 
-    options = Options(idle_s=duration(idle_after).total_seconds() if idle_after is not None else None)
+    idle_s = duration(idle_after).total_seconds() if idle_after is not None else None
+    options = Options(idle_s=idle_s, admin=admin)
     if scenario is not None:
         from createos_nb.platform.scenarios import LOAD, checked
 

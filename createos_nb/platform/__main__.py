@@ -18,14 +18,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from createos_nb.api.mcp import ENDPOINT
 from createos_nb.errors import PlatformError
+from createos_nb.platform.answers import Dated
 from createos_nb.platform.app import create_app
-from createos_nb.platform.budget import RATE_LIMITS, Limits
+from createos_nb.platform.budget import RATE_LIMITS
+from createos_nb.platform.faults import CUT
 from createos_nb.platform.options import Options
 from createos_nb.platform.platform import Platform
 from createos_nb.platform.service import Address
+
+
+class _Connection(HttpToolsProtocol):
+    """A connection to the API, which a planned fault can cut."""
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self.scope["extensions"] = {CUT: {"abort": self.transport.abort}}
 
 
 class _Server(uvicorn.Server):
@@ -78,9 +90,7 @@ def _listen(port: int, preferred: str | None) -> socket.socket:
     raise PlatformError("No port is free on this machine.")
 
 
-async def _serve(
-    state: Path, api_port: int, gateway_port: int, *, ephemeral: bool, limits: Limits, options: Options
-) -> None:
+async def _serve(state: Path, api_port: int, gateway_port: int, *, ephemeral: bool, options: Options) -> None:
     platform = Platform(state, options)
     try:
         stop = asyncio.Event()
@@ -93,7 +103,7 @@ async def _serve(
         gateway_socket = _listen(gateway_port, platform.store.fact("gateway_port"))
         platform.api_url, platform.gateway_url = _origin(api_socket), _origin(gateway_socket)
         await platform.begin()
-        servers = [await _Server(_api_config(platform, limits)).begin(api_socket)]
+        servers = [await _Server(_api_config(platform)).begin(api_socket)]
         # The gateway's socket takes connections from here on; its libraries load while the API answers.
         _announce(platform, state, _origin(api_socket))
         servers.append(await _Server(await _gateway_config(platform)).begin(gateway_socket))
@@ -103,15 +113,16 @@ async def _serve(
         await platform.close()
 
 
-def _api_config(platform: Platform, limits: Limits) -> uvicorn.Config:
+def _api_config(platform: Platform) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(platform, limits=limits),
+        Dated(create_app(platform, limits=RATE_LIMITS[platform.options.rate_limit]), platform.clock),
         loop="asyncio",
-        http="httptools",
+        http=_Connection,
         ws="none",
         lifespan="off",
         proxy_headers=False,
         server_header=False,
+        date_header=False,
         access_log=False,
         log_config=None,
         timeout_graceful_shutdown=2,
@@ -137,9 +148,8 @@ def _announce(platform: Platform, state: Path, api_url: str) -> None:
     """Write where it answers, and remember the ports, so that addresses outlive a restart."""
     for name, url in (("api_port", api_url), ("gateway_port", platform.gateway_url)):
         platform.store.remember(name, url.rpartition(":")[2])
-    address = Address(
-        api_url, api_url + ENDPOINT, platform.gateway_url, str(state), str(state / "key"), os.getpid()
-    )
+    known = (api_url, api_url + ENDPOINT, platform.gateway_url, str(state), str(state / "key"), os.getpid())
+    address = Address(*known, admin=platform.options.admin)
     temporary = state / "address.json.new"
     temporary.touch(mode=0o600)
     temporary.write_text(json.dumps(address.to_json()), encoding="utf-8")
@@ -177,7 +187,6 @@ def main() -> None:
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--api-port", type=int, default=0)
     parser.add_argument("--gateway-port", type=int, default=0)
-    parser.add_argument("--rate-limit", choices=RATE_LIMITS, default="generous")
     parser.add_argument("--options", default="{}", help="createos_nb.platform.options as JSON")
     parser.add_argument("--ephemeral", action="store_true", help="end when standard input does")
     arguments = parser.parse_args()
@@ -189,10 +198,9 @@ def main() -> None:
         _take_lock(state)
         (state / "address.json").unlink(missing_ok=True)
         try:
-            limits = RATE_LIMITS[arguments.rate_limit]
             ports = arguments.api_port, arguments.gateway_port
             ephemeral, options = arguments.ephemeral, Options.from_json(arguments.options)
-            asyncio.run(_serve(state, *ports, ephemeral=ephemeral, limits=limits, options=options))
+            asyncio.run(_serve(state, *ports, ephemeral=ephemeral, options=options))
         finally:
             (state / "address.json").unlink(missing_ok=True)
     except PlatformError as error:

@@ -30,6 +30,7 @@ from createos_nb.api.analytics import (
     SuccessPercentage,
 )
 from createos_nb.errors import PlatformError
+from createos_nb.platform.clock import Clock
 
 INTERVAL_S = 60
 """Length of an interval of `AccessLog.requests_over_time`, aligned to the minute."""
@@ -117,6 +118,8 @@ class AccessLog:
     ----------
     path
         The DuckDB file; made when missing.
+    clock
+        Of the platform; this machine's when not given.
 
     Raises
     ------
@@ -124,7 +127,8 @@ class AccessLog:
         The file is damaged, or another process has it open.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        self._clock = clock if clock is not None else Clock()
         self._collected: deque[AccessRecord] = deque()
         self._lock = threading.Lock()
         self._some = threading.Event()
@@ -164,12 +168,12 @@ class AccessLog:
         duration_ms, bytes_sent
             How long the answer took and how large its body was.
         at
-            Arrival in unix seconds; now when not given.
+            Arrival in unix seconds by this machine's clock; now when not given.
         """
         self._collected.append(
             AccessRecord(
                 environment_id,
-                time.time() if at is None else at,
+                (time.time() if at is None else at) + self._clock.ahead_s,
                 deployment_id,
                 replica,
                 method,

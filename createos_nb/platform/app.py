@@ -19,7 +19,7 @@ from starlette.types import Message
 from createos_nb.api.operation import OPERATIONS, Operation
 from createos_nb.errors import BadRequest
 from createos_nb.markup import one_line
-from createos_nb.platform import downloads, users
+from createos_nb.platform import admin, downloads, users
 from createos_nb.platform.answers import failure
 from createos_nb.platform.archives import MAX_ARCHIVE_BYTES
 from createos_nb.platform.budget import RATE_LIMITS, Budget, Limits
@@ -35,6 +35,7 @@ MAX_FORM_BYTES = MAX_ARCHIVE_BYTES + 2**16
 """An archive, and what a form adds to it."""
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
+_OWN: tuple[Operation[..., Any], ...] = (LOAD, users.ADD, *admin.LOCAL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -48,13 +49,13 @@ def create_app(platform: Platform, *, limits: Limits = RATE_LIMITS["generous"]) 
     limits
         How many requests each key has.
     """
-    calls = Calls(platform, Budget(limits))
+    calls = Calls(platform, Budget(limits, platform.clock.time))
     app = Starlette(
         routes=[
             Route("/mcp", McpEndpoint(calls)),
             Route("/openapi.json", _described(calls)),
             Route(downloads.PATH, platform.downloads.answer, methods=["GET"]),
-            *_routes([*map(OPERATIONS.__getitem__, HANDLERS), LOAD, users.ADD], calls),
+            *_routes([*map(OPERATIONS.__getitem__, HANDLERS), *_OWN], calls),
         ],
         exception_handlers={HTTPException: _not_routed},
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 from createos_nb.api.deployments import BuildLogLine
+from createos_nb.platform.clock import Clock
 
 MAX_BYTES = 10_000_000
 """What a log may take; a build that prints without end must not fill the disk."""
@@ -19,15 +19,18 @@ class BuildLogs:
     ----------
     directory
         Holds one file a deployment; made when missing.
+    clock
+        Of the platform.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, clock: Clock) -> None:
+        self._clock = clock
         directory.mkdir(mode=0o700, exist_ok=True)
         self._directory = directory
 
     def write(self, deployment_id: str, stage: str, line: str) -> None:
         """Append a line."""
-        entry = [datetime.now(UTC).isoformat(timespec="microseconds"), stage, line]
+        entry = [self._clock.now().isoformat(timespec="microseconds"), stage, line]
         with self._path(deployment_id).open("a", encoding="utf-8") as file:
             if file.tell() < MAX_BYTES:
                 file.write(json.dumps(entry) + "\n")

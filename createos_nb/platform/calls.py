@@ -14,9 +14,10 @@ from starlette.responses import Response
 from createos_nb.api.operation import Operation
 from createos_nb.api.upload import OPERATION
 from createos_nb.errors import OperationFailed, RateLimited, Unauthorized
-from createos_nb.platform import users
+from createos_nb.platform import admin, users
 from createos_nb.platform.answers import failure, success
 from createos_nb.platform.budget import Budget
+from createos_nb.platform.faults import CUT, Planned
 from createos_nb.platform.guards import REQUEST_ID
 from createos_nb.platform.handlers import HANDLERS
 from createos_nb.platform.platform import Context, Platform
@@ -26,7 +27,12 @@ _NO_MORE = "All that this key may ask for now is used up. Wait {} s."
 _UPLOADS = frozenset(OPERATION.values())
 _NO_KEY = "Send exactly one good API key, in the header X-Api-Key."
 
-_HANDLERS = {**HANDLERS, LOAD.name: load, users.ADD.name: users.add}
+_HANDLERS: Mapping[str, Callable[..., Awaitable[Any]]] = {
+    **HANDLERS,
+    **admin.HANDLERS,
+    LOAD.name: load,
+    users.ADD.name: users.add,
+}
 
 _log = logging.getLogger(__name__)
 
@@ -103,10 +109,16 @@ class Calls:
             if identity is None:
                 raise Unauthorized.answer(_NO_KEY)
             received = await arguments()
+            fault = self._platform.faults.take(operation.name) if operation.name in HANDLERS else None
+            if fault is not None:
+                await self._platform.clock.sleep(fault.delay_s)
+                if fault.instead:
+                    return _spoilt(fault, None, headers, request)
             result = await _HANDLERS[operation.name](Context(self._platform, identity[0]), **received)
             if operation.safety != "read":
                 await self._platform.store.on_disk()
-            return success(operation.answer(result), status=created, headers=headers)
+            response = success(operation.answer(result), status=created, headers=headers)
+            return response if fault is None else _spoilt(fault, response, headers, request)
         except OperationFailed as error:
             return failure(error.http_status, error.detail, headers=headers)
         except HTTPException as error:
@@ -118,3 +130,11 @@ class Calls:
             _log.exception("%s failed (request %s).", operation.name, request_id)
             sentence = f"The platform failed; its log has the reason (request {request_id})."
             return failure(500, sentence, headers=headers)
+
+
+def _spoilt(fault: Planned, usual: Response | None, headers: dict[str, str], request: Request) -> Response:
+    """Return the answer that a fault leaves, or cut the connection."""
+    if fault.cut and CUT in request.scope.get("extensions", {}):
+        request.scope["extensions"][CUT]["abort"]()
+        return Response(status_code=499)  # It goes nowhere.
+    return fault.answer(usual, headers)

@@ -120,10 +120,16 @@ class Cgroups:
         return tuple(dict.fromkeys(self._bases.values()))
 
     @property
-    def sentence(self) -> str:
-        """How the limits of resources are kept on this machine."""
+    def limits(self) -> tuple[str, str]:
+        """How memory and cpu are limited on this machine."""
         memory = "by the kernel (cgroup)" if "memory" in self.enforced else "by a watchdog that looks every second"
         cpu = "by the kernel (cgroup)" if "cpu" in self.enforced else "not enforced: there is no cgroup to write to"
+        return memory, cpu
+
+    @property
+    def sentence(self) -> str:
+        """How the limits of resources are kept on this machine."""
+        memory, cpu = self.limits
         return f"Limits of memory are kept {memory}; of cpu {cpu if cpu.startswith('not') else f'kept {cpu}'}."
 
     def group(self, name: str) -> Group | None:

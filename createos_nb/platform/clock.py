@@ -40,7 +40,9 @@ class Clock:
 
     async def sleep(self, seconds: float) -> None:
         """Return when that much time has passed, or was skipped."""
-        until = self.time() + seconds
+        until, ahead_s = self.time() + seconds, self.ahead_s
         while (left := until - self.time()) > 0:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._moved.wait(), left)
+            # What has passed has passed: moved back, it does not have to pass again.
+            until, ahead_s = until + min(0.0, self.ahead_s - ahead_s), self.ahead_s

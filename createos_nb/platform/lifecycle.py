@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -169,6 +168,8 @@ class Lifecycle:
             if self.stays(environment_id):
                 try:
                     await work()
+                    status = self.store.get(Environment, environment_id).status
+                    await self.pipeline.transitions.leave("environment", status)
                 except Exception as error:  # noqa: BLE001 - whatever happened, it must come to rest
                     _log.exception("Changing environment %s failed.", environment_id)
                     self.say(environment_id, None, StartFailed(f"The platform failed: {error}. See its own log."))
@@ -243,7 +244,7 @@ class Lifecycle:
             self.store.remove(Deployment, deployment.id)
         for domain in self.store.find(Domain, project_id=project_id):
             self.store.remove(Domain, domain.id)
-        self.store.change(Project, project_id, status="deleted", deleted_at=datetime.now(UTC))
+        self.store.change(Project, project_id, status="deleted", deleted_at=self.store.clock.now())
 
     # --- names ----------------------------------------------------------------------------------------------
 

@@ -19,6 +19,11 @@ class Options:
         Seconds without a request after which an environment is put to sleep, at least 1; None for never. The
         next request wakes it.
 
+    admin
+        Whether `createos_nb.platform.admin` may be used: it moves the clock, plans faults and forces states.
+    rate_limit
+        One of `createos_nb.platform.budget.RATE_LIMITS`.
+
     Raises
     ------
     InvalidArgument
@@ -26,6 +31,8 @@ class Options:
     """
 
     idle_s: float | None = None
+    admin: bool = False
+    rate_limit: str = "generous"
 
     def __post_init__(self) -> None:
         if self.idle_s is not None and not (math.isfinite(self.idle_s) and self.idle_s >= 1):

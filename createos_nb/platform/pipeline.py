@@ -9,7 +9,6 @@ import uuid
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from createos_nb.platform.buildlogs import BuildLogs
 from createos_nb.platform.builds import Artefact, build
 from createos_nb.platform.processes import PortTaken, StartFailed, Supervisor
 from createos_nb.platform.store import Store
+from createos_nb.platform.transitions import Transitions
 from createos_nb.platform.variables import started_with
 from createos_nb.platform.workshop import BuildFailed, BuildSettings
 
@@ -44,6 +44,8 @@ class Pipeline:
 
     Attributes
     ----------
+    transitions
+        How long deployments, and environments, stay in their states.
     on_deployed
         Called with each deployment that can serve, in the transaction that says so.
     """
@@ -53,6 +55,7 @@ class Pipeline:
     ) -> None:
         self.on_deployed: Callable[[Deployment], None] | None = None
         self.build_logs = build_logs
+        self.transitions = Transitions(store.clock)
         self._store = store
         self._supervisor = supervisor
         self._sources = sources
@@ -90,7 +93,7 @@ class Pipeline:
             Deployment,
             deployment.id,
             status="cancelled",
-            cancelled_at=datetime.now(UTC),
+            cancelled_at=self._store.clock.now(),
             cancel_reason="cancelled by its owner",
         )
         if task := self._builds.get(deployment.id):
@@ -204,6 +207,7 @@ class Pipeline:
             self.build_logs.write(deployment.id, stage, line)
 
         try:
+            await self.transitions.leave("deployment", "queue")
             async with self._slots:
                 self._store.change(Deployment, deployment.id, status="building")
                 artefact = await build(
@@ -212,8 +216,10 @@ class Pipeline:
                     log,
                     owner=self._owner,
                 )
+            await self.transitions.leave("deployment", "building")
             self._store.change(Deployment, deployment.id, status="deploying", artefact_json=artefact.to_json())
             await self._check(deployment, artefact, log)
+            await self.transitions.leave("deployment", "deploying")
         except BuildFailed as failure:
             log("build", failure.reason)
             self._store.change(Deployment, deployment.id, status="build_error")

@@ -8,7 +8,7 @@ import os
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from createos_nb.errors import Conflict, PlatformError
 from createos_nb.platform.buildlogs import BuildLogs
 from createos_nb.platform.clock import Clock
 from createos_nb.platform.downloads import Downloads
+from createos_nb.platform.faults import Faults
 from createos_nb.platform.lifecycle import Lifecycle
 from createos_nb.platform.options import Options
 from createos_nb.platform.pipeline import Pipeline
@@ -59,27 +60,30 @@ class Platform:
     def __init__(self, state: Path, options: Options = Options()) -> None:  # noqa: B008 - it is frozen
         self.options = options
         self.clock = Clock()
+        self.faults = Faults()
         self.state = state
         self._key_file = state / "key"
-        self.store = Store(state / DATABASE, fresh=not self._key_file.exists())
+        self.store = Store(state / DATABASE, fresh=not self._key_file.exists(), clock=self.clock)
         sources = state / "sources"
         sources.mkdir(mode=0o700, exist_ok=True)
         self.routes = Routes(self.clock.time)
-        runtime_logs = RuntimeLogs(state / "runtime-logs")
+        runtime_logs = RuntimeLogs(state / "runtime-logs", clock=self.clock.time)
         # Of the path, so that a copied state does not take the original's processes for its own.
         owner = hashlib.sha256(os.fsencode(state)).hexdigest()[:16]
         supervisor = Supervisor(runtime_logs, owner=owner)
+        self.cgroups = supervisor.cgroups
         self.lifecycle = Lifecycle(
             self.store,
             Serving(supervisor, self.routes),
             supervisor,
             runtime_logs,
-            Pipeline(self.store, supervisor, BuildLogs(state / "build-logs"), sources, owner=owner),
+            Pipeline(self.store, supervisor, BuildLogs(state / "build-logs", self.clock), sources, owner=owner),
         )
+        self.transitions = self.lifecycle.pipeline.transitions
         self.sleep = Sleep(self.lifecycle, self.routes, self.clock, idle_s=options.idle_s)
         self.api_url = ""
         self.gateway_url = ""
-        self.downloads = Downloads()
+        self.downloads = Downloads(self.clock)
         self._ensure_user()
         self._access_log_file = state / "access.duckdb"
         self._access_log: asyncio.Task[AccessLog] | None = None
@@ -103,7 +107,9 @@ class Platform:
             The file is damaged, or another process has it open.
         """
         if self._access_log is None:
-            self._access_log = asyncio.create_task(asyncio.to_thread(_open_access_log, self._access_log_file))
+            self._access_log = asyncio.create_task(
+                asyncio.to_thread(_open_access_log, self._access_log_file, self.clock)
+            )
         return await asyncio.shield(self._access_log)
 
     def _ensure_user(self) -> None:
@@ -140,7 +146,7 @@ class Platform:
             user_id=user.id,
             name=user.username,
             digest=digest(key),
-            expired_at=datetime.now(UTC) + timedelta(days=3650),
+            expired_at=self.clock.now() + timedelta(days=3650),
         )
         return key
 
@@ -155,10 +161,10 @@ class Platform:
         self.store.close()
 
 
-def _open_access_log(path: Path) -> AccessLog:
+def _open_access_log(path: Path, clock: Clock) -> AccessLog:
     from createos_nb.platform.accesslog import AccessLog
 
-    return AccessLog(path)
+    return AccessLog(path, clock)
 
 
 @dataclass(frozen=True)
@@ -177,6 +183,10 @@ class Context:
     def lifecycle(self) -> Lifecycle:
         """The work behind the calls."""
         return self.platform.lifecycle
+
+    def now(self) -> datetime:
+        """Return the platform's time in UTC."""
+        return self.platform.clock.now()
 
     def project(self, project_id: str) -> Project:
         """Return a project of this user that is not deleted, or raise `NotFound`."""

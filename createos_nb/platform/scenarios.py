@@ -7,7 +7,6 @@ as ``generated``, deployments in their ``source``.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -163,7 +162,7 @@ async def _shop(context: Context, name: str, targets: tuple[str, ...], releases:
         enabled_security_scan=False,
     )
     made = [await _environment(context, created.id, target) for target in targets]
-    now_s = time.time()
+    now_s = context.platform.clock.time()
     ends_s = [now_s - later.since_s for later in releases[1:]] + [now_s]
     for release, end_s in zip(releases, ends_s, strict=True):
         start_s = now_s - release.since_s

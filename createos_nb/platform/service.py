@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -48,6 +48,8 @@ class Address:
         Its directory, and the file with your key.
     pid
         Its process.
+    admin
+        Whether it has the admin API.
     """
 
     api_url: str
@@ -56,6 +58,7 @@ class Address:
     state_dir: str
     key_file: str
     pid: int
+    admin: bool = False
 
     def api_key(self) -> Secret:
         """Return the key in the key file."""
@@ -107,10 +110,10 @@ def start(
     directory = _directory(state, ephemeral=ephemeral)
     running = status(directory)
     if running is not None:
-        return _with_ports(running, api_port, gateway_port)
+        return _as_asked(running, api_port, gateway_port, options)
     command = [sys.executable, "-m", "createos_nb.platform", "--state", str(directory)]
     command += ["--api-port", str(api_port), "--gateway-port", str(gateway_port)]
-    command += ["--rate-limit", rate_limit, "--options", options.to_json()]
+    command += ["--options", replace(options, rate_limit=rate_limit).to_json()]
     log = directory / "platform.log"
     with log.open("ab") as output:
         began = output.tell()
@@ -127,11 +130,13 @@ def start(
     address = _wait_for(process, directory, log, began, timeout_s)
     if ephemeral:
         atexit.register(_end, process, directory if state is None else None)
-    return _with_ports(address, api_port, gateway_port)
+    return _as_asked(address, api_port, gateway_port, options)
 
 
-def _with_ports(address: Address, api_port: int, gateway_port: int) -> Address:
-    """Return the address, or raise when it is not on the ports that were asked for."""
+def _as_asked(address: Address, api_port: int, gateway_port: int, options: Options) -> Address:
+    """Return the address, or raise when it has not the ports, or not the admin API, that were asked for."""
+    if options.admin and not address.admin:
+        raise PlatformError("The platform runs already, without --admin. Stop it first: createos-nb local down.")
     for port, url in ((api_port, address.api_url), (gateway_port, address.gateway_url)):
         if port and not url.endswith(f":{port}"):
             raise PlatformError(f"The platform runs already, on {url}. Stop it first: createos-nb local down.")

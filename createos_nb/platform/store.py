@@ -31,6 +31,7 @@ from createos_nb.api.environments import Environment
 from createos_nb.api.model import Model
 from createos_nb.api.projects import Project, Transfer
 from createos_nb.errors import Conflict, NotFound, PlatformError, Unprocessable
+from createos_nb.platform.clock import Clock
 
 VERSION = 3
 """Of the schema; an older file is brought up to it, a newer one is refused and left as it is."""
@@ -118,6 +119,8 @@ class Store:
         The database file; made when missing.
     fresh
         False when the file must be there, since other files of the same platform are.
+    clock
+        Of the platform; this machine's when not given.
 
     Raises
     ------
@@ -125,7 +128,8 @@ class Store:
         The file is gone, damaged, or not of this version; it is left as it is.
     """
 
-    def __init__(self, path: Path, *, fresh: bool = True) -> None:
+    def __init__(self, path: Path, *, fresh: bool = True, clock: Clock | None = None) -> None:
+        self.clock = clock if clock is not None else Clock()
         if not fresh and not (path.exists() and path.stat().st_size):
             raise PlatformError(
                 f"{path} is gone, but other files of this platform are there. Restore it, or start anew with: "
@@ -221,7 +225,7 @@ class Store:
         Conflict
             Its name is taken.
         """
-        now = datetime.now(UTC)
+        now = self.clock.now()
         row = {"id": str(uuid.uuid4()), "created_at": now, **values}
         if kind is not User:
             row.setdefault("updated_at", now)
@@ -238,7 +242,7 @@ class Store:
 
     def change(self, kind: type[M], thing_id: str, **values: object) -> None:
         """Change columns of a thing."""
-        row = {**values, "updated_at": datetime.now(UTC)}
+        row = {**values, "updated_at": self.clock.now()}
         sets = ", ".join(f"{name} = ?" for name in row)
         with self.transaction():
             self._connection.execute(
@@ -329,7 +333,7 @@ class Store:
     def user_of_key(self, key: str) -> tuple[User, APIKey] | None:
         """Return whose key this is; None when it is not known, expired or revoked."""
         found = self.find(APIKey, digest=digest(key), revoked_at=None)
-        if not found or (found[0].expired_at is not None and found[0].expired_at <= datetime.now(UTC)):
+        if not found or (found[0].expired_at is not None and found[0].expired_at <= self.clock.now()):
             return None
         return self.get(User, str(found[0].user_id)), found[0]
 

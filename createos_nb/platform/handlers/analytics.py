@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,7 +28,7 @@ def _handler(
     ) -> T:
         environment = context.environment(project_id, environment_id)
         # The present second is not over, and what happened in it counts.
-        end_s = int(time.time()) + 1 if end is None else end
+        end_s = int(context.platform.clock.time()) + 1 if end is None else end
         start_s = end_s - DEFAULT_WINDOW_S if start is None else start
         if start_s >= end_s:
             raise BadRequest.answer(f"start ({start_s}) must be before end ({end_s}).")

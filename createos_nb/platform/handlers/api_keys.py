@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime
+from datetime import datetime
 
 from createos_nb.api.api_keys import APIKey, NewAPIKey
 from createos_nb.api.projects import Availability
@@ -16,7 +16,7 @@ MAX_KEYS = 50
 
 async def create(context: Context, *, name: str, expiry_at: datetime, description: str | None) -> NewAPIKey:
     """Create a key; only its digest is kept."""
-    if expiry_at <= datetime.now(UTC):
+    if expiry_at <= context.now():
         raise BadRequest.answer("expiryAt is in the past.")
     if len(context.store.find(APIKey, user_id=context.user_id, revoked_at=None)) >= MAX_KEYS:
         raise Forbidden.answer(f"You have {MAX_KEYS} API keys, which is the quota. Revoke one first.")
@@ -56,7 +56,7 @@ async def revoke(context: Context, *, api_key_id: str) -> str:
     key = context.store.get(APIKey, api_key_id, user_id=context.user_id)
     if key.revoked_at is not None:
         raise NotFound.answer("The key is revoked already.")
-    context.store.change(APIKey, key.id, revoked_at=datetime.now(UTC))
+    context.store.change(APIKey, key.id, revoked_at=context.now())
     return "API key revoked"
 
 

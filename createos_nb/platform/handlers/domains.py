@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from createos_nb.api.domains import Domain
 from createos_nb.api.environments import Environment
 from createos_nb.api.projects import Created, Project
@@ -50,7 +48,7 @@ async def refresh(context: Context, *, project_id: str, domain_id: str) -> str:
             message=f"No CNAME record of {domain.name} leads here: this platform looks up no DNS, and serves "
             "names that end in .localhost.",
             failed_verification_count=domain.failed_verification_count + 1,
-            last_failed_verified_at=datetime.now(UTC),
+            last_failed_verified_at=context.now(),
         )
         return "Domain is not verified yet"
     context.store.change(Domain, domain.id, status="active", message=None)

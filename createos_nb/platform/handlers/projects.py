@@ -6,7 +6,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from createos_nb.api.listing import Page
 from createos_nb.api.projects import (
@@ -185,7 +185,7 @@ async def unsuspend(context: Context, *, project_id: str) -> str:
 async def transfer_uri(context: Context, *, project_id: str) -> TransferUri:
     """Make a token for another user; only its digest is kept."""
     project = context.project(project_id)
-    token, expires_at = secrets.token_urlsafe(32), datetime.now(UTC) + TRANSFER_TIME
+    token, expires_at = secrets.token_urlsafe(32), context.now() + TRANSFER_TIME
     context.store.add(
         Transfer, project_id=project.id, from_user_id=context.user_id, digest=digest(token), expires_at=expires_at
     )
@@ -198,7 +198,7 @@ async def transfer_uri(context: Context, *, project_id: str) -> TransferUri:
 async def transfer(context: Context, *, project_id: str, token: Secret) -> str:
     """Take over a project; the token is good once."""
     found = context.store.find(Transfer, project_id=project_id, digest=digest(token.reveal()), to_user_id=None)
-    if not found or found[0].expires_at is None or found[0].expires_at <= datetime.now(UTC):
+    if not found or found[0].expires_at is None or found[0].expires_at <= context.now():
         raise NotFound.answer("This transfer token is not known, was used, or has expired. Ask for a new one.")
     if found[0].from_user_id == context.user_id:
         raise Unprocessable.answer("The project is yours already.")
