@@ -116,6 +116,8 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="One line of JSO
     metavar="DURATION",
     help="Put to sleep what had no request for so long, such as 15m; the next request wakes it.",
 )
+@click.option("--keep-records", default="forever", show_default=True, metavar="DURATION", help="Of requests.")
+@click.option("--keep-logs", default="forever", show_default=True, metavar="DURATION", help="Of applications.")
 @click.option(
     "--admin", is_flag=True, help="Allow what createos_nb.platform.admin does: plan faults, move the clock."
 )
@@ -128,6 +130,8 @@ def up(
     gateway_port: int,
     rate_limit: RateLimit,
     idle_after: str,
+    keep_records: str,
+    keep_logs: str,
     admin: bool,
     as_json: bool,
 ) -> None:
@@ -135,16 +139,21 @@ def up(
     from createos_nb.platform import service
     from createos_nb.platform.options import Options
 
-    options = Options(idle_s=_seconds(idle_after), admin=admin)
+    options = Options(
+        idle_s=_seconds(idle_after),
+        keep_records_s=_seconds(keep_records),
+        keep_logs_s=_seconds(keep_logs),
+        admin=admin,
+    )
     address = service.start(state, api_port=port, gateway_port=gateway_port, rate_limit=rate_limit, options=options)
     _show(address, as_json=as_json)
 
 
 def _seconds(text: str) -> float | None:
-    """Return how long a duration is, None for never."""
+    """Return how long a duration is, None for never and forever."""
     from createos_nb.timerange import duration
 
-    return None if text.strip().lower() == "never" else duration(text).total_seconds()
+    return None if text.strip().lower() in {"never", "forever"} else duration(text).total_seconds()
 
 
 @local.command()

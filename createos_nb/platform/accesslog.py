@@ -207,6 +207,21 @@ class AccessLog:
                 self._database.rollback()
                 raise
 
+    def forget(self, before_s: float) -> int:
+        """Delete the records of requests that arrived before a time, and return how many.
+
+        Parameters
+        ----------
+        before_s
+            Unix seconds.
+        """
+        with self._lock:
+            self._flush()
+            deleted = self._database.execute(
+                "delete from requests where arrived_us < $before", {"before": round(before_s * 1_000_000)}
+            ).fetchone()
+        return int(deleted[0]) if deleted else 0
+
     def flush(self) -> None:
         """Write what was collected."""
         with self._lock:

@@ -72,6 +72,8 @@ class Status(Model):
     cpu_limit: str
     rate_limit: str
     idle_s: float | None
+    keep_records_s: float | None
+    keep_logs_s: float | None
     admin: bool
     clock_ahead_s: float
     planned_faults: int
@@ -229,6 +231,8 @@ async def _status(context: Context) -> Status:
         cpu_limit=cpu,
         rate_limit=platform.options.rate_limit,
         idle_s=platform.options.idle_s,
+        keep_records_s=platform.options.keep_records_s,
+        keep_logs_s=platform.options.keep_logs_s,
         admin=platform.options.admin,
         clock_ahead_s=platform.clock.ahead_s,
         planned_faults=len(platform.faults.planned),

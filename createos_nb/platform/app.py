@@ -61,7 +61,7 @@ def create_app(platform: Platform, *, limits: Limits = RATE_LIMITS["generous"]) 
     )
     # A path has one spelling; a redirect to another would lead the key astray.
     app.router.redirect_slashes = False
-    return Guards(app)
+    return Guards(app, calls.announced)
 
 
 def _described(calls: Calls) -> _Endpoint:

@@ -61,16 +61,20 @@ class Budget:
         if not waits:
             for counts, _, _ in limited:
                 counts[key_id] += 1
-        left = limits.requests_a_minute - limited[0][0][key_id]
-        headers = {
-            "X-RateLimit-Limit": str(limits.requests_a_minute),
-            "X-RateLimit-Remaining": str(left),
-            "X-RateLimit-Reset": str(int(now // 60 + 1) * 60),
-        }
+        headers = self.left(key_id)
         if not waits:
             return 0, headers
         wait = math.ceil(max(waits))
         return wait, headers | {"Retry-After": str(wait)}
+
+    def left(self, key_id: str) -> dict[str, str]:
+        """Return the headers that say how many requests a key has left of this minute."""
+        now, limit = self._clock(), self._limits.requests_a_minute
+        return {
+            "X-RateLimit-Limit": str(limit),
+            "X-RateLimit-Remaining": str(limit - self._counts_of("requests", 60, now)[key_id]),
+            "X-RateLimit-Reset": str(int(now // 60 + 1) * 60),
+        }
 
     def _counts_of(self, what: str, seconds: int, now: float) -> Counter[str]:
         """Return what each key has had of the present window."""

@@ -77,6 +77,11 @@ class Calls:
             return failure(429, _NO_MORE.format(wait), headers=announced)
         return failure(401, _NO_KEY, headers=announced)
 
+    def announced(self, headers: Headers) -> dict[str, str]:
+        """Return the headers on how many requests are left, without taking one; for what is no call."""
+        identity = self.identity(headers, bearer=True)
+        return self._budget.left(identity[1] if identity else "")
+
     async def answer(
         self,
         operation: Operation[..., Any],

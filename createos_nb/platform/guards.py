@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable, Mapping
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from createos_nb.platform.answers import failure
@@ -31,10 +32,13 @@ class Guards:
     ----------
     app
         What answers the others.
+    announced
+        The headers on how many requests are left, for answers that were not counted.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, announced: Callable[[Headers], Mapping[str, str]]) -> None:
         self._app = app
+        self._announced = announced
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -46,9 +50,12 @@ class Guards:
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], *marks]
+                if not any(name == b"x-ratelimit-limit" for name, _ in message["headers"]):
+                    MutableHeaders(raw=message["headers"]).update(self._announced(headers))
             await send(message)
 
-        refusal = _refusal(Headers(scope=scope))
+        headers = Headers(scope=scope)
+        refusal = _refusal(headers)
         await (failure(*refusal) if refusal else self._app)(scope, receive, marked)
 
 

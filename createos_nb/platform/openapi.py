@@ -9,6 +9,8 @@ from createos_nb.api.operation import Operation
 from createos_nb.platform import shapes
 from createos_nb.platform.handlers.templates import ROWS_IN
 
+_EXTENDED = {"cronjobs", "project-templates"}
+"""What the user documentation does not name."""
 _REFS = "#/components/schemas/"
 _FAILURES = {
     "400": "An argument is malformed or out of bounds",
@@ -71,6 +73,7 @@ def _operation(declared: Operation[..., Any], definitions: dict[str, Any]) -> di
         "summary": summary.replace("\n", " "),
         "description": rest.partition("\n\nREST:")[0],
         "x-mcp-tool": declared.tool,
+        "x-tier": "extended" if _EXTENDED & {*declared.path.split("/")} else "core",
         "x-safety": declared.safety,
     }
     parameters = [

@@ -19,6 +19,9 @@ class Options:
         Seconds without a request after which an environment is put to sleep, at least 1; None for never. The
         next request wakes it.
 
+    keep_records_s, keep_logs_s
+        Seconds for which access records and runtime logs are kept, at least 60; None for as long as there is the
+        environment, and of logs as much as `createos_nb.platform.runtimelogs` keeps.
     admin
         Whether `createos_nb.platform.admin` may be used: it moves the clock, plans faults and forces states.
     rate_limit
@@ -31,12 +34,18 @@ class Options:
     """
 
     idle_s: float | None = None
+    keep_records_s: float | None = None
+    keep_logs_s: float | None = None
     admin: bool = False
     rate_limit: str = "generous"
 
     def __post_init__(self) -> None:
         if self.idle_s is not None and not (math.isfinite(self.idle_s) and self.idle_s >= 1):
             raise InvalidArgument(f"An idle time of {self.idle_s!r} s is not possible. Use at least 1 s, or None.")
+
+        for kept_s in (self.keep_records_s, self.keep_logs_s):
+            if kept_s is not None and not (math.isfinite(kept_s) and kept_s >= 60):
+                raise InvalidArgument(f"Nothing can be kept for {kept_s!r} s. Use at least 60 s, or None.")
 
     def to_json(self) -> str:
         """Return them as a JSON text."""

@@ -37,6 +37,7 @@ from createos_nb.platform.store import Store, digest
 if TYPE_CHECKING:
     from createos_nb.platform.accesslog import AccessLog
 
+_LOOK_AT_LEAST_S = 3600.0
 KEY_PREFIX = "skp_local_"
 """What keys of an embedded platform begin with, so that nobody takes one for a real one."""
 
@@ -97,6 +98,19 @@ class Platform:
         for deployment in waking:
             self.sleep.wake(deployment)
         self.lifecycle.run(self.sleep.watch())
+        self.lifecycle.run(self._forget())
+
+    async def _forget(self) -> None:
+        """Delete what is older than it is to be kept, for as long as there is such a limit."""
+        records_s, logs_s = self.options.keep_records_s, self.options.keep_logs_s
+        kept = [seconds for seconds in (records_s, logs_s) if seconds is not None]
+        while kept:
+            if records_s is not None:
+                log = await self.access_log()
+                await asyncio.to_thread(log.forget, self.clock.time() - records_s)
+            if logs_s is not None:
+                self.lifecycle.runtime_logs.forget(self.clock.time() - logs_s)
+            await self.clock.sleep(min(*kept, _LOOK_AT_LEAST_S) / 4)
 
     async def access_log(self) -> AccessLog:
         """Return the access log, opened at first use: its database engine loads longer than all the rest.

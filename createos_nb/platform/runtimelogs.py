@@ -92,6 +92,18 @@ class RuntimeLogs:
         streams = [_lines(path, since) for path in paths]
         return "\n".join(line for _, line in heapq.merge(*streams, key=lambda entry: entry[0]))
 
+    def forget(self, before_s: float) -> int:
+        """Delete the files whose last line is older than a time in unix seconds, and return how many."""
+        deleted = 0
+        for path in (*self._directory.glob("*/*.log"), *self._directory.glob("*/*.log.*")):
+            lines = path.read_bytes().rsplit(b"\n", 2)
+            if len(lines) > 1 and _entry(lines[-2])[0] < before_s:
+                if path in self._open:
+                    self._open.pop(path).close()
+                path.unlink()
+                deleted += 1
+        return deleted
+
     def close(self) -> None:
         """Close every file; a later line opens its own again."""
         while self._open:

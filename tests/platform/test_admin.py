@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -300,3 +302,32 @@ def test_the_status_tells_the_limits_in_force(admin):
     assert (status.idle_s, status.admin, status.rate_limit, status.clock_ahead_s) == (3600, True, "generous", 60)
     assert status.memory_limit.startswith("by ")
     assert status.sqlite_version.startswith("3.")
+
+
+@pytest.mark.parametrize(
+    ("request_of", "status"),
+    [
+        ({"headers": {"Host": "attacker.example"}}, 421),
+        ({"headers": {"Origin": "http://attacker.example"}}, 403),
+        ({"path": "/v1/nowhere"}, 404),
+        ({"path": "/local/downloads/guessed"}, 404),
+        ({"method": "PATCH"}, 405),
+        ({"method": "POST", "content": "{}", "headers": {"Content-Type": "text/plain"}}, 415),
+        ({"path": "/v1/api-keys", "headers": {"X-Api-Key": "wrong"}}, 401),
+        ({"path": "/openapi.json"}, 200),
+    ],
+)
+def test_every_answer_says_how_many_requests_are_left(address, request_of, status):
+    answer = raw(address, **request_of)
+    assert answer.status_code == status
+    assert int(answer.headers["X-RateLimit-Limit"]) > int(answer.headers["X-RateLimit-Remaining"]) - 1 >= 0
+    assert int(answer.headers["X-RateLimit-Reset"]) > time.time() - 1
+
+
+def test_each_operation_has_the_tier_of_the_published_description(address):
+    def tiers(document):
+        facts = [facts for methods in document["paths"].values() for facts in methods.values()]
+        return {each["operationId"]: each["x-tier"] for each in facts}
+
+    published = json.loads((Path(__file__).parents[1] / "api" / "createos-openapi.json").read_text())
+    assert tiers(raw(address, path="/openapi.json").json()) == tiers(published)

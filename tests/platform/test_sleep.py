@@ -160,10 +160,15 @@ def anyio_backend():
 
 
 @pytest.fixture
-async def here(tmp_path):
+def options():
+    return Options(idle_s=IDLE_S)
+
+
+@pytest.fixture
+async def here(tmp_path, options):
     state = tmp_path / "state"
     state.mkdir()
-    platform = Platform(state, Options(idle_s=IDLE_S))
+    platform = Platform(state, options)
     await platform.begin()
     config = gateway_config(gateway_app(platform.routes, await platform.access_log()))
     listener = socket.create_server(("127.0.0.1", 0))
@@ -347,6 +352,29 @@ async def test_of_many_that_requests_woke_the_one_not_used_for_longest_sleeps_ag
 def test_an_idle_time_that_cannot_be_is_refused(idle_s):
     with pytest.raises(InvalidArgument, match="Use at least 1 s"):
         Options(idle_s=idle_s)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("options", [Options(keep_records_s=7200, keep_logs_s=3600)])
+async def test_records_and_logs_are_kept_for_as_long_as_was_asked_for(here):
+    await here.deploy()
+    log, logs = await here.platform.access_log(), here.platform.lifecycle.runtime_logs
+    assert await here.get("/early") == (200, "ok")
+    logs.write(here.environment_id, here.deployment_id, 0, "early")
+    here.platform.clock.move(5000)
+    assert await here.get("/late") == (200, "ok")
+    await until(lambda: logs.read(environment_id=here.environment_id, since_s=10**6) == "")
+    window = (here.environment_id, 0, 10**10)
+    assert [row.path for row in log.top_hit_paths(*window)] == ["/early", "/late"]
+    logs.write(here.environment_id, here.deployment_id, 0, "late")
+    here.platform.clock.move(3000)
+    await until(lambda: [row.path for row in log.top_hit_paths(*window)] == ["/late"])
+    assert logs.read(environment_id=here.environment_id, since_s=10**6) == "late"
+
+
+def test_nothing_is_kept_for_less_than_a_minute():
+    with pytest.raises(InvalidArgument, match="at least 60 s"):
+        Options(keep_records_s=1)
 
 
 # --- a process of its own -------------------------------------------------------------------------------------
