@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -79,7 +80,9 @@ class Calls:
 
     def announced(self, headers: Headers) -> dict[str, str]:
         """Return the headers on how many requests are left, without taking one; for what is no call."""
-        identity = self.identity(headers, bearer=True)
+        identity = None
+        with suppress(Exception):  # What failed has an answer already, which this must not take away.
+            identity = self.identity(headers, bearer=True)
         return self._budget.left(identity[1] if identity else "")
 
     async def answer(
