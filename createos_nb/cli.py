@@ -102,6 +102,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="One line of JSO
 @_state
 @click.option("--port", default=0, show_default=True, help="Port of the API; 0 lets the system choose.")
 @click.option("--gateway-port", default=0, show_default=True, help="Port of the gateway.")
+@click.option("--bind", default="127.0.0.1", show_default=True, help="Address to listen on; others let others in.")
 @click.option(
     "--rate-limit",
     type=click.Choice(["generous", "documented"]),
@@ -128,6 +129,7 @@ def up(
     *,
     port: int,
     gateway_port: int,
+    bind: str,
     rate_limit: RateLimit,
     idle_after: str,
     keep_records: str,
@@ -145,7 +147,15 @@ def up(
         keep_logs_s=_seconds(keep_logs),
         admin=admin,
     )
-    address = service.start(state, api_port=port, gateway_port=gateway_port, rate_limit=rate_limit, options=options)
+    address = service.start(
+        state, api_port=port, gateway_port=gateway_port, bind=bind, rate_limit=rate_limit, options=options
+    )
+    if bind != service.LOOPBACK:
+        click.echo(
+            f"Other machines reach it on {bind}: with your key they can run programs as you, and they reach its "
+            "applications without one. Nothing is encrypted.",
+            err=True,
+        )
     _show(address, as_json=as_json)
 
 

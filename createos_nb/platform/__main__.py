@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import fcntl
+import ipaddress
 import json
 import logging
 import os
@@ -61,11 +63,13 @@ class _Server(uvicorn.Server):
         await self._serving
 
 
-def _listen(port: int, preferred: str | None) -> socket.socket:
-    """Return a socket that listens on the loopback interface.
+def _listen(bind: str, port: int, preferred: str | None) -> socket.socket:
+    """Return a socket that listens.
 
     Parameters
     ----------
+    bind
+        The address; others than the loopback's let other machines in.
     port
         0 for the preferred one if it is free, else any.
     preferred
@@ -74,23 +78,28 @@ def _listen(port: int, preferred: str | None) -> socket.socket:
     ports = [port] if port else [*([int(preferred)] if preferred else []), 0]
     for attempt in ports:
         # With the protocol named, asyncio sets TCP_NODELAY; without it every answer takes 40 ms longer.
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind(("127.0.0.1", attempt))
+            listener.bind((bind, attempt))
         except OSError as error:
             listener.close()
             if port:
                 raise PlatformError(
                     f"Port {port} cannot be used ({error.strerror}). Choose another, or 0 for a free one."
                 ) from None
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise PlatformError(f"{bind} is no address of this machine. Choose another to listen on.") from None
         else:
             listener.listen(512)
             return listener
     raise PlatformError("No port is free on this machine.")
 
 
-async def _serve(state: Path, api_port: int, gateway_port: int, *, ephemeral: bool, options: Options) -> None:
+async def _serve(
+    state: Path, api_port: int, gateway_port: int, *, bind: str, ephemeral: bool, options: Options
+) -> None:
     platform = Platform(state, options)
     try:
         stop = asyncio.Event()
@@ -99,11 +108,11 @@ async def _serve(state: Path, api_port: int, gateway_port: int, *, ephemeral: bo
             loop.add_signal_handler(number, stop.set)
         if ephemeral:
             _stop_at_end_of_input(loop, stop)
-        api_socket = _listen(api_port, platform.store.fact("api_port"))
-        gateway_socket = _listen(gateway_port, platform.store.fact("gateway_port"))
+        api_socket = _listen(bind, api_port, platform.store.fact("api_port"))
+        gateway_socket = _listen(bind, gateway_port, platform.store.fact("gateway_port"))
         platform.api_url, platform.gateway_url = _origin(api_socket), _origin(gateway_socket)
         await platform.begin()
-        servers = [await _Server(_api_config(platform)).begin(api_socket)]
+        servers = [await _Server(_api_config(platform, bind)).begin(api_socket)]
         # The gateway's socket takes connections from here on; its libraries load while the API answers.
         _announce(platform, state, _origin(api_socket))
         servers.append(await _Server(await _gateway_config(platform)).begin(gateway_socket))
@@ -113,9 +122,10 @@ async def _serve(state: Path, api_port: int, gateway_port: int, *, ephemeral: bo
         await platform.close()
 
 
-def _api_config(platform: Platform) -> uvicorn.Config:
+def _api_config(platform: Platform, bind: str) -> uvicorn.Config:
+    limits = RATE_LIMITS[platform.options.rate_limit]
     return uvicorn.Config(
-        Dated(create_app(platform, limits=RATE_LIMITS[platform.options.rate_limit]), platform.clock),
+        Dated(create_app(platform, limits=limits, address=_outside(bind)), platform.clock),
         loop="asyncio",
         http=_Connection,
         ws="none",
@@ -140,8 +150,17 @@ async def _gateway_config(platform: Platform) -> uvicorn.Config:
     return await asyncio.to_thread(load)
 
 
+def _outside(bind: str) -> str:
+    """Return the address, empty when it is one of this machine alone, or stands for all that it has."""
+    address = ipaddress.ip_address(bind)
+    return "" if address.is_loopback or address.is_unspecified else bind
+
+
 def _origin(listener: socket.socket) -> str:
-    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+    bind, port = listener.getsockname()[:2]
+    address = ipaddress.ip_address(bind)
+    host = ("::1" if address.version == 6 else "127.0.0.1") if address.is_unspecified else bind
+    return f"http://[{host}]:{port}" if address.version == 6 else f"http://{host}:{port}"
 
 
 def _announce(platform: Platform, state: Path, api_url: str) -> None:
@@ -187,6 +206,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--api-port", type=int, default=0)
     parser.add_argument("--gateway-port", type=int, default=0)
+    parser.add_argument("--bind", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--options", default="{}", help="createos_nb.platform.options as JSON")
     parser.add_argument("--ephemeral", action="store_true", help="end when standard input does")
     arguments = parser.parse_args()
@@ -200,7 +220,7 @@ def main() -> None:
         try:
             ports = arguments.api_port, arguments.gateway_port
             ephemeral, options = arguments.ephemeral, Options.from_json(arguments.options)
-            asyncio.run(_serve(state, *ports, ephemeral=ephemeral, options=options))
+            asyncio.run(_serve(state, *ports, bind=arguments.bind, ephemeral=ephemeral, options=options))
         finally:
             (state / "address.json").unlink(missing_ok=True)
     except PlatformError as error:

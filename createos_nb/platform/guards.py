@@ -16,7 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from createos_nb.platform.answers import failure
 
-_LOOPBACK = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
+_PORT = r"(?::\d{1,5})?"
+_LOOPBACK = rf"(?:localhost|127\.0\.0\.1|\[::1\]){_PORT}"
 
 REQUEST_ID = "createos_nb.request_id"
 """Where a request's scope has its id."""
@@ -34,11 +35,20 @@ class Guards:
         What answers the others.
     announced
         The headers on how many requests are left, for answers that were not counted.
+    address
+        Where the API listens, when that is not only on this machine: as a literal, which no name can be made to
+        lead to, it is one more host that is answered.
     """
 
-    def __init__(self, app: ASGIApp, announced: Callable[[Headers], Mapping[str, str]]) -> None:
+    def __init__(
+        self, app: ASGIApp, announced: Callable[[Headers], Mapping[str, str]], *, address: str = ""
+    ) -> None:
         self._app = app
         self._announced = announced
+        literal = f"[{address}]" if ":" in address else address
+        self._host = re.compile(
+            rf"{_LOOPBACK}|{re.escape(literal)}{_PORT}" if address else _LOOPBACK, re.IGNORECASE
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -55,15 +65,14 @@ class Guards:
             await send(message)
 
         headers = Headers(scope=scope)
-        refusal = _refusal(headers)
+        refusal = self._refusal(headers)
         await (failure(*refusal) if refusal else self._app)(scope, receive, marked)
 
-
-def _refusal(headers: Headers) -> tuple[int, str] | None:
-    hosts = headers.getlist("host")
-    if len(hosts) != 1 or not _LOOPBACK.fullmatch(hosts[0]):
-        return 421, "This API answers only to localhost, 127.0.0.1 and [::1]."
-    sites, origins = headers.getlist("sec-fetch-site"), headers.getlist("origin")
-    if not {*sites} <= {"none", "same-origin"} or not {*origins} <= {f"http://{hosts[0]}"}:
-        return 403, "Requests from web pages of other sites are refused."
-    return None
+    def _refusal(self, headers: Headers) -> tuple[int, str] | None:
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not self._host.fullmatch(hosts[0]):
+            return 421, "This API answers only to localhost, 127.0.0.1 and [::1]."
+        sites, origins = headers.getlist("sec-fetch-site"), headers.getlist("origin")
+        if not {*sites} <= {"none", "same-origin"} or not {*origins} <= {f"http://{hosts[0]}"}:
+            return 403, "Requests from web pages of other sites are refused."
+        return None

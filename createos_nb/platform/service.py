@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import fcntl
+import ipaddress
 import json
 import os
 import shutil
@@ -27,6 +28,7 @@ from createos_nb.settings import home
 
 RateLimit = Literal["generous", "documented"]
 
+LOOPBACK = "127.0.0.1"
 _POLL_S = 0.01
 DATABASE = "platform.sqlite"
 """The file by which a platform's directory is known."""
@@ -80,6 +82,7 @@ def start(
     ephemeral: bool = False,
     api_port: int = 0,
     gateway_port: int = 0,
+    bind: str = LOOPBACK,
     rate_limit: RateLimit = "generous",
     options: Options = Options(),  # noqa: B008 - it is frozen
     timeout_s: float = 20.0,
@@ -94,6 +97,9 @@ def start(
         It ends with this process, and a temporary directory of its own goes with it.
     api_port, gateway_port
         0 for the ports of its last run, or free ones.
+    bind
+        Address that it listens on. With another than the loopback's, other machines reach its API, which runs
+        programs as you for whoever has the key, and its applications, which need none.
     rate_limit
         ``"documented"`` gives each key what the real platform gives: 100 requests a minute, 1000 an hour, 10
         uploads a minute; one that runs already keeps its own.
@@ -107,13 +113,17 @@ def start(
     PlatformError
         It did not start; the message has its reason.
     """
+    try:
+        ipaddress.ip_address(bind)
+    except ValueError:
+        raise PlatformError(f"{bind!a} is no IP address to listen on. Use 127.0.0.1, or 0.0.0.0 for all.") from None
     directory = _directory(state, ephemeral=ephemeral)
     running = status(directory)
     if running is not None:
         return _as_asked(running, api_port, gateway_port, options)
     command = [sys.executable, "-m", "createos_nb.platform", "--state", str(directory)]
     command += ["--api-port", str(api_port), "--gateway-port", str(gateway_port)]
-    command += ["--options", replace(options, rate_limit=rate_limit).to_json()]
+    command += ["--bind", bind, "--options", replace(options, rate_limit=rate_limit).to_json()]
     log = directory / "platform.log"
     with log.open("ab") as output:
         began = output.tell()
