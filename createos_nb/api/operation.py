@@ -272,10 +272,6 @@ class Operation(Generic[P, T]):
             received["offset"] = _offset(query.get("offset", "0"))
         return received
 
-    def answer(self, value: Any) -> Any:
-        """Return a handler's result as it travels: models in camelCase with secrets in clear."""
-        return wire(value)
-
     # --- read from the declaration, at first use ------------------------------------------------------
 
     @cached_property

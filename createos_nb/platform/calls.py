@@ -125,7 +125,7 @@ class Calls:
             result = await _HANDLERS[operation.name](Context(self._platform, identity[0]), **received)
             if operation.safety != "read":
                 await self._platform.store.on_disk()
-            response = success(operation.answer(result), status=created, headers=headers)
+            response = success(result, status=created, headers=headers)
             return response if fault is None else _spoilt(fault, response, headers, request)
         except OperationFailed as error:
             return failure(error.http_status, error.detail, headers=headers)

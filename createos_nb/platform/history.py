@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from createos_nb.platform.accesslog import AccessLog
+if TYPE_CHECKING:  # its database engine loads longer than all the rest of the platform
+    from createos_nb.platform.accesslog import AccessLog
 
 SHOP_PATHS = {"/": 30, "/products": 30, "/products/duck": 12, "/cart": 14, "/checkout": 12, "/missing": 2}
 """What visitors of the shop ask for, by weight."""

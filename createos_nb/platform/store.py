@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -215,7 +216,7 @@ class Store:
         query = f"SELECT * FROM {_TABLES[kind]} WHERE {tests} ORDER BY created_at DESC, rowid DESC"
         with self._lock:
             rows = self._connection.execute(query, [_stored(value) for value in conditions.values()]).fetchall()
-        return [kind.model_validate(_read(row)) for row in rows]
+        return [_model(kind, row) for row in rows]
 
     def add(self, kind: type[M], **values: object) -> M:
         """Add a thing with a new id and return it.
@@ -285,7 +286,7 @@ class Store:
         with self._lock:
             total = self._connection.execute(f"SELECT count(*) FROM {table} WHERE {tests}", values).fetchone()[0]
             rows = self._connection.execute(page, [*values, limit, offset]).fetchall()
-        return [kind.model_validate(_read(row)) for row in rows], total
+        return [_model(kind, row) for row in rows], total
 
     def add_deployment(self, project: Project, *, deployment_id: str, source: object) -> Deployment:
         """Add a queued deployment with the project's next version number and its settings of now.
@@ -363,6 +364,12 @@ def _stored(value: object) -> Any:
     if isinstance(value, Model):
         return json.dumps(value.wire())
     return json.dumps(value) if isinstance(value, dict | list) else value
+
+
+@lru_cache(maxsize=2048)
+def _model(kind: type[M], row: sqlite3.Row) -> M:
+    """Return what a row says; the same row says the same, and reading one takes longer than fetching it."""
+    return kind.model_validate(_read(row))
 
 
 def _read(row: sqlite3.Row) -> dict[str, Any]:

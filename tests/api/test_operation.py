@@ -17,6 +17,7 @@ from createos_nb.api.listing import Listing
 from createos_nb.api.operation import OPERATIONS, operation
 from createos_nb.api.projects import ImageSettings, Projects, UploadSettings, VcsSettings, VcsSource
 from createos_nb.api.secret import Secret
+from createos_nb.api.wire import wire
 from createos_nb.errors import BadRequest, InvalidArgument
 
 URL = "http://127.0.0.1:1"
@@ -359,8 +360,8 @@ def test_unknown_fields_are_ignored_as_newer_clients_may_send_them():
 
 
 def test_an_answer_travels_in_camel_case_with_secrets_in_clear():
-    assert APIKeys.create.answer(NewAPIKey(id="1", secret=Secret("skp_1"))) == {"id": "1", "secret": "skp_1"}
-    assert Domains.list.answer([Domain(id="1", project_id="p", name="a.example", status="x", created_at=AT)]) == [
+    assert wire(NewAPIKey(id="1", secret=Secret("skp_1"))) == {"id": "1", "secret": "skp_1"}
+    assert wire([Domain(id="1", project_id="p", name="a.example", status="x", created_at=AT)]) == [
         {
             "id": "1",
             "projectId": "p",
