@@ -82,11 +82,12 @@ async def asked(port, request, connections):
 
 def until_answered(url, headers, process):
     """Wait for the first answer."""
-    while process is None or process.poll() is None:
+    until = time.monotonic() + 20
+    while time.monotonic() < until and (process is None or process.poll() is None):
         with suppress(OSError), urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5):
             return
         time.sleep(0.005)
-    pytest.fail("the server ended")
+    pytest.fail(f"{url} is not answered")
 
 
 def get(port, path, headers):
@@ -140,7 +141,7 @@ def ours(tmp_path):
 
 @pytest.fixture
 def motos():
-    """moto's server with a list of as many queues; None where it is not installed."""
+    """moto's server with a list of as many users; None where it is not installed."""
     command = os.environ.get("MOTO_SERVER")
     if not command:
         yield None
@@ -151,17 +152,17 @@ def motos():
     began = time.perf_counter()
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen([command, "-p", str(port)], **quiet) as process:
-        until_answered(f"http://127.0.0.1:{port}/moto-api/", {}, process)
-        start_s = time.perf_counter() - began
-        signed = (
-            "AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/sqs/aws4_request, SignedHeaders=host, Signature=s"
-        )
-        headers = {"Authorization": signed}
-        for number in range(ROWS):
-            url = f"http://127.0.0.1:{port}/?Action=CreateQueue&QueueName=queue-{number}"
-            until_answered(url, headers, process)
-        yield start_s, port, get(port, "/?Action=ListQueues", headers), process.pid
-        process.terminate()
+        try:
+            until_answered(f"http://127.0.0.1:{port}/moto-api/", {}, process)
+            start_s = time.perf_counter() - began
+            who = "Credential=k/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=s"
+            headers = {"Authorization": f"AWS4-HMAC-SHA256 {who}"}
+            for number in range(ROWS):
+                path = f"/?Version=2010-05-08&Action=CreateUser&UserName=user-{number}"
+                until_answered(f"http://127.0.0.1:{port}{path}", headers, process)
+            yield start_s, port, get(port, "/?Version=2010-05-08&Action=ListUsers", headers), process.pid
+        finally:
+            process.terminate()
 
 
 def measured(server):
