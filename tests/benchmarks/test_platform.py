@@ -52,15 +52,21 @@ class Asking(asyncio.Protocol):
         now = time.perf_counter()
         assert self.parser.get_status_code() == 200
         self.latencies.append(now - self.began)
-        if now < self.until:
+        if now < self.until and self.parser.should_keep_alive():
             self.ask()
+        elif now < self.until:
+            self.transport.close()
+            host, port = self.transport.get_extra_info("peername")[:2]
+            self.again = asyncio.ensure_future(
+                asyncio.get_running_loop().create_connection(lambda: self, host, port)
+            )
         else:
             self.transport.close()
             self.ended.set_result(None)
 
     def connection_lost(self, error):
-        if not self.ended.done():
-            self.ended.set_exception(error or ConnectionError("closed"))
+        if error is not None and not self.ended.done():
+            self.ended.set_exception(error)
 
 
 async def asked(port, request, connections):
