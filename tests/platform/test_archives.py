@@ -1,3 +1,5 @@
+"""SAFETY U01, U02, U03: archives that would escape, that would fill the disk, that can be read in two ways."""
+
 from __future__ import annotations
 
 import io
