@@ -7,14 +7,19 @@ Where neither is so, memory is watched by the platform itself (`processes`), and
 from __future__ import annotations
 
 import os
+import signal
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
-CONTROLLERS = ("memory", "cpu")
+CONTROLLERS = ("memory", "cpu", "pids")
+MAX_PROCESSES = 512
+"""How many processes and threads an application may have, so that one that forks without end ends itself alone."""
 
+_KILL_ROUNDS = 100
 _PERIOD_US = 100_000
 _NO_LIMIT = {"memory.max": "max", "cpu.max": "max", "memory.limit_in_bytes": "-1", "cpu.cfs_quota_us": "-1"}
 
@@ -49,6 +54,7 @@ class Group:
         size = None if memory_mb is None else memory_mb * 2**20
         self._write("memory", {"memory.max": size}, {"memory.limit_in_bytes": size})
         self._write("memory", {"memory.oom.group": 1}, {})
+        self._write("pids", {"pids.max": MAX_PROCESSES}, {"pids.max": MAX_PROCESSES})
         quota = None if cpu_millicores is None else cpu_millicores * _PERIOD_US // 1000
         self._write(
             "cpu",
@@ -82,10 +88,9 @@ class Group:
         return 0
 
     def remove(self) -> None:
-        """Remove it; one that still has a process stays, for the next sweep."""
+        """Remove it, with what is left in it: a daemon may have cleared the environment that tells whose it is."""
         for directory in dict.fromkeys(self.directories.values()):
-            with suppress(OSError):
-                directory.rmdir()
+            _remove(directory)
 
 
 class Cgroups:
@@ -101,7 +106,7 @@ class Cgroups:
     Attributes
     ----------
     enforced
-        The controllers that can be used: of ``"memory"`` and ``"cpu"``.
+        The controllers that can be used: of ``"memory"``, ``"cpu"`` and ``"pids"``.
     """
 
     def __init__(self, owner: str, *, root: Path = ROOT, membership: Path = MEMBERSHIP) -> None:
@@ -142,11 +147,31 @@ class Cgroups:
         return Group(made) if made else None
 
     def sweep(self) -> None:
-        """Remove the groups that an earlier platform left, and the platform's own."""
+        """Remove the groups that an earlier platform left, with what is in them, and the platform's own."""
         for base in self.bases:
             for directory in (*base.glob("*/"), base):
-                with suppress(OSError):
-                    directory.rmdir()
+                _remove(directory)
+
+
+def _remove(directory: Path) -> None:
+    """Remove a group once what is in it has been killed; one whose processes do not end stays."""
+    procs = directory / "cgroup.procs"
+    for _ in range(_KILL_ROUNDS):
+        left = [int(pid) for pid in _words(procs)]
+        if not left:
+            break
+        for pid in left:
+            with suppress(OSError):
+                held = os.pidfd_open(pid)
+                try:
+                    # Looked up again, since the process id may be in other hands by now.
+                    if str(pid) in _words(procs):
+                        signal.pidfd_send_signal(held, signal.SIGKILL)
+                finally:
+                    os.close(held)
+        time.sleep(0.01)
+    with suppress(OSError):
+        directory.rmdir()
 
 
 def _places(controller: str, root: Path, membership: Path) -> list[Path]:
@@ -179,7 +204,7 @@ def _usable(directory: Path, controller: str) -> bool:
                 (parent / "cgroup.subtree_control").write_text(f"+{controller}")
         has = controller in _words(directory / "cgroup.subtree_control")
     else:
-        limit = {"memory": "memory.limit_in_bytes", "cpu": "cpu.cfs_quota_us"}[controller]
+        limit = {"memory": "memory.limit_in_bytes", "cpu": "cpu.cfs_quota_us"}.get(controller, "cgroup.procs")
         has = os.access(directory / limit, os.W_OK) and os.access(directory / "cgroup.procs", os.W_OK)
     if not has:
         with suppress(OSError):

@@ -1,8 +1,7 @@
 """Children: how the platform starts any other program, reads what it prints, and ends all of it.
 
 A child has a session of its own, no standard input, an environment of allow-listed variables, a marker
-that says which platform it belongs to, and it dies with the platform (`launcher`). Its descendants are
-found by parentage, by session and by the marker, so that a daemon does not escape.
+that says which platform it belongs to. It dies with the platform, as do its descendants (`keeper`). They are found by parentage, by session and by the marker, so that a daemon does not escape.
 """
 
 from __future__ import annotations
@@ -15,11 +14,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import psutil
 
 from createos_nb.api.secret import Secret
+from createos_nb.platform.keeper import RUN
 
 OWNER = "CREATEOS_NB_OWNER"
 """Environment variable that names the platform a process belongs to."""
@@ -41,6 +42,7 @@ _BUILDING = (
 )
 
 _LAUNCHER = Path(__file__).with_name("launcher.py")
+_KEEPER = Path(__file__).with_name("keeper.py")
 _CHUNK = 65_536
 _MAX_LINE_BYTES = 16_384
 _KILL_ROUNDS = 500
@@ -96,9 +98,6 @@ class Child:
     ) -> Child:
         """Start a program in its own session.
 
-        The thread that runs the event loop must live as long as the child: on Linux the child is killed
-        when that thread ends.
-
         Parameters
         ----------
         command
@@ -116,6 +115,7 @@ class Child:
             Of the control groups it is to be in from its first instruction on.
         """
         marker = secrets.token_hex(16)
+        run = _kept_run()
         # The pipe is ours, not asyncio's: then waiting for the child does not mean waiting for
         # a grandchild that still holds its output.
         output, for_child = os.pipe()
@@ -127,7 +127,7 @@ class Child:
                 stdout=for_child,
                 stderr=asyncio.subprocess.STDOUT,
                 cwd=directory,
-                env={**variables, OWNER: owner, CHILD: marker},
+                env={**variables, OWNER: owner, CHILD: marker, RUN: run},
                 start_new_session=True,
             )
         except BaseException:
@@ -198,6 +198,28 @@ class Child:
             await asyncio.sleep(0.01)
         await self.wait()
         await self.drain()
+
+
+@cache
+def _kept_run() -> str:
+    """Return the id of this process's life, at whose end a keeper ends what was started in it."""
+    run = secrets.token_hex(16)
+    if sys.platform == "linux":
+        # Never closed by us: it is its end by our end that the keeper waits for. No child inherits it.
+        end_of_keeper, _ = os.pipe()
+        os.posix_spawn(
+            sys.executable,
+            (sys.executable, "-I", "-S", str(_KEEPER), run),
+            {},
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, end_of_keeper, 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+            ],
+            setsid=True,
+        )
+        os.close(end_of_keeper)
+    return run
 
 
 def end_owned(owner: str) -> int:

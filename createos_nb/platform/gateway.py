@@ -94,6 +94,7 @@ class Gateway:
         self._log = log
         self._answer_within_s = answer_within_s
         self._opened: aiohttp.ClientSession | None = None
+        self._targets: dict[tuple[str, int], Upstream] = {}
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request or websocket, or follow the server's life."""
@@ -119,7 +120,7 @@ class Gateway:
         # Made at the first request, since it belongs to the loop that serves it.
         if self._opened is None:
             self._opened = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_IDLE_S),
+                connector=_Connector(self._targets, limit=0, keepalive_timeout=_KEEP_IDLE_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_WITHIN_S),
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
@@ -135,7 +136,7 @@ class Gateway:
             await request.refuse(400, "A request names its host exactly once. Send one Host header.")
             return
         if not request.is_plainly_framed:
-            await request.refuse(400, "Nobody can tell where this request ends. Send one length, or plain chunks.")
+            await request.refuse(400, "It is not clear where this request ends. Send one length, or plain chunks.")
             return
         if not request.path.startswith("/"):
             await request.refuse(400, "A request asks for a path. Send one that begins with a slash.")
@@ -154,6 +155,7 @@ class Gateway:
                     return
                 continue
             request.upstream = upstream
+            self._targets[upstream.host, upstream.port] = upstream
             with suppress(aiohttp.ClientConnectorError), self._routes.using(upstream):
                 await passing(request, upstream)
                 return
@@ -255,6 +257,24 @@ class Gateway:
             request.status = 101
             await request.send({"type": "websocket.accept", "subprotocol": socket.protocol})
             await _either(_to_application(request, socket), _to_client(request, socket))
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Opens connections to applications, and to nobody who has the port of one that ended."""
+
+    def __init__(self, targets: dict[tuple[str, int], Upstream], *, limit: int, keepalive_timeout: float) -> None:
+        super().__init__(limit=limit, keepalive_timeout=keepalive_timeout)
+        self._targets = targets
+
+    async def _create_connection(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> Any:
+        connection = await super()._create_connection(req, traces, timeout)
+        upstream = self._targets[req.url.raw_host or "", req.url.port or 0]
+        if upstream.has_port is not None and not upstream.has_port():
+            connection.close()
+            raise aiohttp.ClientConnectorError(req.connection_key, OSError("the port is another program's"))
+        return connection
 
 
 class _ClientGone(Exception):

@@ -1,7 +1,8 @@
 """Launcher: the first instructions of every child process, run by a bare interpreter that then becomes it.
 
-``python -I -S launcher.py PARENT_PID ENTRANCES COMMAND ...`` ties the process to its parent's life, closes its
-files to other users and enters its control groups before it replaces itself with the command. A ``preexec_fn``
+``python -I -S launcher.py PARENT_PID ENTRANCES COMMAND ...`` closes its files to other users and enters its control
+groups before it replaces itself with the command. It is not tied to its parent by a death signal, which comes
+when the thread that started it ends, and not to its children: `keeper` ends them all. A ``preexec_fn``
 would do the same between fork and exec, where a process with threads may deadlock.
 """
 
@@ -9,9 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-
-_PR_SET_PDEATHSIG = 1
-_SIGKILL = 9
 
 
 def main() -> None:
@@ -21,12 +19,8 @@ def main() -> None:
     for entrance in filter(None, entrances.split(os.pathsep)):
         with open(entrance, "w") as procs:
             procs.write("0")
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # It died before the line above.
-            sys.exit(1)
+    if os.getppid() != parent:  # It died before this process carried its marker for all to see.
+        sys.exit(1)
     try:
         os.execvpe(command[0], command, os.environ)
     except OSError as error:

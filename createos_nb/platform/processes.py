@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import socket
 import time
 from collections import deque
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from createos_nb.platform import ports
 from createos_nb.platform.cgroups import Cgroups, Group
 from createos_nb.platform.children import Child, Variables, end_owned, environment
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 LAST_LINES = 50
 """How many lines of an application are kept to explain why it ended."""
 
-_LOOPBACK = "127.0.0.1"
 _MEMORY_CHECK_S = 1.0
 _PORT_IN_USE = ("address already in use", "eaddrinuse", "only one usage of each socket address")
 _PORT_ATTEMPTS = 3
@@ -88,6 +87,16 @@ class Process:
     group: Group | None = field(default=None, repr=False)
     stopping: bool = field(default=False, repr=False)
     ended_for: str | None = field(default=None, repr=False)
+    sockets: frozenset[int] = field(default=frozenset(), repr=False)
+
+    def has_port(self) -> bool:
+        """Whether it is still the application that listens on its port, and not whoever has it since it ended."""
+        listening = ports.listening(self.port)
+        if listening is None:
+            return self.child.running
+        if not listening <= self.sockets:  # It may have opened the port anew.
+            self.sockets = ports.sockets(self.child)
+        return bool(listening) and listening <= self.sockets
 
     def limit(self, *, memory_mb: int | None, cpu_millicores: int | None) -> None:
         """Change its limits; None for none."""
@@ -169,7 +178,7 @@ class Supervisor:
             It ended, or did not listen in time; nothing of it is left.
         """
         for attempt in range(_PORT_ATTEMPTS):
-            port = _free_port()
+            port = ports.free()
             output: deque[str] = deque(maxlen=LAST_LINES)
 
             def on_lines(lines: list[str], output: deque[str] = output) -> None:
@@ -202,7 +211,7 @@ class Supervisor:
                 if ran_out:
                     raise StartFailed(_out_of_memory(memory_mb), tuple(output)) from None
                 # Between our look for a free port and the application's use of it, another took it.
-                if attempt + 1 < _PORT_ATTEMPTS and _taken(port):
+                if attempt + 1 < _PORT_ATTEMPTS and ports.taken(port):
                     continue
                 raise _explained(failure, output, artefact.port) from None
             process = Process(
@@ -282,7 +291,7 @@ class Supervisor:
                     await process.child.end(grace_s=0)
 
 
-async def _listening(child: Child, ports: tuple[int, ...], within_s: float) -> tuple[str, int]:
+async def _listening(child: Child, told: tuple[int, ...], within_s: float) -> tuple[str, int]:
     """Return the address on which the child's own processes accept connections.
 
     The ports it was told are taken at once; another one when it stays the only one for a second, since
@@ -294,8 +303,8 @@ async def _listening(child: Child, ports: tuple[int, ...], within_s: float) -> t
         async with asyncio.timeout(within_s):
             while not ended.done():
                 now = time.monotonic()
-                for address in await _accepting(child):
-                    if address[1] in ports or now - other_since >= _OTHER_PORT_S:
+                for address in await ports.accepting(child):
+                    if address[1] in told or now - other_since >= _OTHER_PORT_S:
                         return address
                     other_since = min(other_since, now)
                 await asyncio.wait({ended}, timeout=pause)
@@ -308,49 +317,6 @@ async def _listening(child: Child, ports: tuple[int, ...], within_s: float) -> t
         ) from None
     finally:
         ended.cancel()
-
-
-async def _accepting(child: Child) -> list[tuple[str, int]]:
-    return [address for address in sorted(_listeners(child)) if await _accepts(*address)]
-
-
-def _listeners(child: Child) -> set[tuple[str, int]]:
-    """Addresses the child's own processes listen on, as this machine reaches them."""
-    found = set()
-    for process in child.family():
-        with suppress(psutil.Error):
-            for connection in process.net_connections(kind="tcp"):
-                if connection.status == psutil.CONN_LISTEN:
-                    local = connection.laddr
-                    found.add((local.ip if local.ip == "::1" else _LOOPBACK, local.port))
-    return found
-
-
-async def _accepts(host: str, port: int) -> bool:
-    try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 1)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()
-    return True
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((_LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _taken(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect((_LOOPBACK, port))
-        except OSError:
-            return False
-        return True
 
 
 def _resident_bytes(roots: set[int]) -> dict[int, int]:

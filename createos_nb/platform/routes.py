@@ -7,18 +7,25 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Upstream:
-    """One running application that requests may be passed to."""
+    """One running application that requests may be passed to.
+
+    Attributes
+    ----------
+    has_port
+        Whether the port is still its own; asked for every new connection, before anything is sent on it.
+    """
 
     host: str
     port: int
     environment_id: str
     deployment_id: str
     replica: int
+    has_port: Callable[[], bool] | None = field(default=None, compare=False, repr=False)
 
 
 class Routes:

@@ -342,5 +342,6 @@ class Serving:
 
 def _upstream(process: Process) -> Upstream:
     return Upstream(
-        process.host, process.port, process.environment_id or "", process.deployment_id, process.replica
+        *(process.host, process.port, process.environment_id or "", process.deployment_id, process.replica),
+        process.has_port,
     )

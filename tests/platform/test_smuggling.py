@@ -75,12 +75,34 @@ func main() {
 def corpus() -> dict[str, str]:
     """The framings, by name: what follows the Host header of a POST, up to a hidden request."""
     size = len(HIDDEN)
-    lengths = ["+5", "-1", "0x10", "1e1", "5,5", "5, 6", "5 5", "5;5", "", "\t", "\u0665", "5.0", "1_0"]
-    lengths += ["0" * 30 + "x", "9" * 30]
+    lengths = [
+        "+5",
+        "-1",
+        "0x10",
+        "1e1",
+        "5,5",
+        "5, 6",
+        "5 5",
+        "5;5",
+        "",
+        "\t",
+        "\u0665",
+        "5.0",
+        "1_0",
+        "0" * 30 + "x",
+        "9" * 30,
+    ]
     encodings = [
         *("chunked,", ",chunked", "chunked\t", "\tchunked\x0b", "chunked x", "xchunked", "chunkedx", "chunked;q=1"),
-        *("chunked, identity", "identity, chunked", "identity", "gzip, chunked", "chunked, chunked", "cow"),
-        '"chunked"',
+        *(
+            "chunked, identity",
+            "identity, chunked",
+            "identity",
+            "gzip, chunked",
+            "chunked, chunked",
+            "cow",
+            '"chunked"',
+        ),
         *("chunked\x00", "\x00chunked", "CHUNKED", "", "ch\u0075nked\xa0"),
     ]
     bodies = {
@@ -138,10 +160,8 @@ def corpus() -> dict[str, str]:
         "pipelined after chunks": f"{CHUNKED}\r\n5\r\nhello\r\n{END}",
         "connection takes the length": f"Content-Length: {size}\r\nConnection: Content-Length\r\n\r\n",
         "connection takes the encoding": f"{CHUNKED}Connection: Transfer-Encoding, close\r\n\r\n{END}",
-        "upgrade to plain HTTP/2": (
-            "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n"
-            f"Content-Length: {size}\r\n\r\n"
-        ),
+        "upgrade to plain HTTP/2": "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+        f"HTTP2-Settings: AA\r\nContent-Length: {size}\r\n\r\n",
         "expectation": "Expect: 100-continue\r\nContent-Length: 0\r\n\r\n",
         "expectation of something else": "Expect: x\r\nContent-Length: 0\r\n\r\n",
     }
@@ -161,16 +181,17 @@ async def backend(name: str, directory: Path, require):
     else:
         (directory / "main.go").write_text(GO)
         compiler = shutil.which("go") or require("go", "not on PATH")
-        build = [compiler, "build", "-o", "backend", "main.go"]
-        await asyncio.to_thread(subprocess.run, build, cwd=directory, check=True)
+        await asyncio.to_thread(
+            subprocess.run, [compiler, "build", "-o", "backend", "main.go"], cwd=directory, check=True
+        )
         command = [str(directory / "backend")]
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
     port = int(await process.stdout.readline())
     seen: list[str] = []
 
     async def read() -> None:
-        async for line in process.stdout:
-            seen.append(line.decode().strip())  # noqa: PERF401 - it is read while it grows
+        while line := await process.stdout.readline():
+            seen.append(line.decode().strip())
 
     reading = asyncio.create_task(read())
     try:
