@@ -1,7 +1,8 @@
 """Children: how the platform starts any other program, reads what it prints, and ends all of it.
 
-A child has a session of its own, no standard input, an environment of allow-listed variables, a marker
-that says which platform it belongs to. It dies with the platform, as do its descendants (`keeper`). They are found by parentage, by session and by the marker, so that a daemon does not escape.
+A child has a session of its own, no standard input, an environment of allow-listed variables, and a marker
+that says which platform it belongs to. It dies with the platform, as do its descendants (`keeper`). They are
+found by parentage, by session and by the marker, so that a daemon does not escape.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ class Request:
     environment_id: str | None = None
     status: int = 502
     bytes_sent: int = 0
+    content: bytes | None = None
     body_read: bool = True
     waiting: bool = True
     started: bool = False

@@ -211,10 +211,13 @@ class Gateway:
         chunked = any(name == b"transfer-encoding" for name, _ in request.scope["headers"])
         if not chunked and length in {None, "0"}:
             return None
+        if request.content is not None:
+            return request.content  # Read for a replica that did not accept the connection.
         parts = self._parts(request, deadline)
         request.body_read = False
         if length is not None and int(length) <= _SMALL_BYTES:
-            return b"".join([part async for part in parts])
+            request.content = b"".join([part async for part in parts])
+            return request.content
         return parts
 
     async def _parts(self, request: Request, deadline: asyncio.Timeout) -> AsyncIterator[bytes]:
