@@ -7,6 +7,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
@@ -85,12 +86,26 @@ class RuntimeLogs:
         str
             Empty when there are no lines.
         """
+        return self.reading(environment_id=environment_id, deployment_id=deployment_id, since_s=since_s)()
+
+    def reading(
+        self, *, environment_id: str | None = None, deployment_id: str | None = None, since_s: float = 60
+    ) -> Callable[[], str]:
+        """Return what does the work of `read`, which may be called in another thread, once.
+
+        The files are opened here, so that a rotation meanwhile moves none of them away or in twice.
+        """
         since = self._clock() - since_s
         environment = "*" if environment_id is None else _checked(environment_id)
         deployment = "*" if deployment_id is None else _checked(deployment_id)
         paths = sorted(self._directory.glob(f"{environment}/{deployment}.log"))
-        streams = [_lines(path, since) for path in paths]
-        return "\n".join(line for _, line in heapq.merge(*streams, key=lambda entry: entry[0]))
+        opened = [_open(path) for path in paths]
+
+        def work() -> str:
+            streams = [_lines(files, since) for files in opened]
+            return "\n".join(line for _, line in heapq.merge(*streams, key=lambda entry: entry[0]))
+
+        return work
 
     def forget(self, before_s: float) -> int:
         """Delete the files whose last line is older than a time in unix seconds, and return how many."""
@@ -152,19 +167,28 @@ def _end_last_line(file: FileIO) -> None:
             file.write(b"\n")
 
 
-def _lines(path: Path, since: float) -> Iterator[tuple[float, str]]:
+def _open(path: Path) -> list[FileIO]:
+    """Open the files of a log, the newest first."""
+    files = []
+    with suppress(FileNotFoundError):
+        for number in range(KEPT_FILES + 1):
+            files.append(FileIO(_rotated(path, number)))  # noqa: PERF401 - those before a missing one count
+    return files
+
+
+def _lines(files: list[FileIO], since: float) -> Iterator[tuple[float, str]]:
     """Yield the time and text of the lines of a log that are not older than ``since``, oldest first."""
     pieces: list[list[tuple[float, str]]] = []
-    for number in range(KEPT_FILES + 1):
-        try:
-            data = _rotated(path, number).read_bytes()
-        except FileNotFoundError:
-            break
+    for file in files:
+        with file:
+            data = file.readall()
         # The last piece is empty, or a line that is being written.
         entries = [_entry(line) for line in data.split(b"\n")[:-1]]
         pieces.append([entry for entry in entries if entry[0] >= since])
         if entries and entries[0][0] < since:
             break
+    for file in files:
+        file.close()
     for piece in reversed(pieces):
         yield from piece
 

@@ -100,3 +100,14 @@ def test_an_id_never_leads_to_another_file(logs, identifier):
         logs.write(identifier, "dep", 0, "x")
     with pytest.raises(ValueError, match="not an id"):
         logs.read(deployment_id=identifier)
+
+
+def test_a_rotation_while_it_is_read_in_another_thread_loses_and_repeats_nothing(logs, monkeypatch):
+    monkeypatch.setattr(runtimelogs, "MAX_FILE_BYTES", 500)
+    for number in range(30):
+        logs.write("env", "dep", 0, f"line {number}")
+    reading = logs.reading(deployment_id="dep")
+    before = logs.read(deployment_id="dep")
+    for number in range(30, 200):
+        logs.write("env", "dep", 0, f"line {number}")
+    assert reading() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Sequence
 from functools import partial
@@ -129,9 +130,10 @@ async def build_logs(
 async def logs(context: Context, *, project_id: str, deployment_id: str, since_seconds: int | None) -> str:
     """Return what the processes of a deployment printed, in whichever environment."""
     deployment = context.deployment(project_id, deployment_id)
-    text = context.lifecycle.runtime_logs.read(
+    reading = context.lifecycle.runtime_logs.reading(
         deployment_id=deployment.id, since_s=min(since_seconds or DEFAULT_LOGS_S, MAX_LOGS_S)
     )
+    text = await asyncio.to_thread(reading)
     return text or "Listening for logs..."
 
 

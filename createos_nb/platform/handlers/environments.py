@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from createos_nb.api.deployments import Deployment
 from createos_nb.api.domains import Domain
 from createos_nb.api.environments import Environment, EnvironmentExtra, EnvironmentSettings, Resources
@@ -155,9 +157,10 @@ async def update_variables(
 async def logs(context: Context, *, project_id: str, environment_id: str, since_seconds: int | None) -> str:
     """Return what the processes of an environment printed."""
     environment = context.environment(project_id, environment_id)
-    text = context.lifecycle.runtime_logs.read(
+    reading = context.lifecycle.runtime_logs.reading(
         environment_id=environment.id, since_s=min(since_seconds or DEFAULT_LOGS_S, MAX_LOGS_S)
     )
+    text = await asyncio.to_thread(reading)
     return text or "Listening for logs..."
 
 
