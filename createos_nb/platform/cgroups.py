@@ -19,7 +19,7 @@ CONTROLLERS = ("memory", "cpu", "pids")
 MAX_PROCESSES = 512
 """How many processes and threads an application may have, so that one that forks without end ends itself alone."""
 
-_KILL_ROUNDS = 100
+_KILL_ROUNDS = 10
 _PERIOD_US = 100_000
 _NO_LIMIT = {"memory.max": "max", "cpu.max": "max", "memory.limit_in_bytes": "-1", "cpu.cfs_quota_us": "-1"}
 
