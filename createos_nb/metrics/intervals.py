@@ -27,6 +27,7 @@ INTERVALS = (*TARGET, "timestamp", "requests", "status_5xx", "interval_s", "part
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_S = 366 * 86_400
+_MOST = 10**12
 
 
 @dataclass(frozen=True)
@@ -119,14 +120,14 @@ def intervals(over_time: pd.DataFrame) -> Iterator[Intervals]:
         environment cover the same time.
     """
     taken = REQUESTS_OVER_TIME.take(over_time, with_complete(over_time, INTERVALS))
-    _refuse(taken, taken["requests"] < 0, "requests", "is negative")
+    refuse_counts(taken)
     _refuse(
         taken,
         (taken["status_5xx"] < 0) | (taken["status_5xx"] > taken["requests"]),
         "status_5xx",
         "is not between 0 and 'requests'",
     )
-    _refuse(taken, ~taken["interval_s"].between(1, _LONGEST_S), "interval_s", "is not between 1 s and a year")
+    refuse_lengths(taken)
     taken["start_us"] = taken["timestamp"].astype("int64")
     taken = taken.sort_values("start_us", kind="stable")
     groups = taken.groupby(list(TARGET), sort=False)
@@ -159,6 +160,28 @@ def _of(project: str, environment: str, rows: pd.DataFrame) -> Intervals:
         rows["partial"].to_numpy(dtype=np.bool_),
         bool(rows["complete"].all()) if "complete" in rows else True,
     )
+
+
+def refuse_counts(taken: pd.DataFrame) -> None:
+    """See to it that ``requests`` are counts that can be summed.
+
+    Raises
+    ------
+    FrameError
+        One is negative, or more than a million millions.
+    """
+    _refuse(taken, ~taken["requests"].between(0, _MOST), "requests", "is not between 0 and 10¹²")
+
+
+def refuse_lengths(taken: pd.DataFrame) -> None:
+    """See to it that ``interval_s`` are lengths of intervals.
+
+    Raises
+    ------
+    FrameError
+        One is not between a second and a year.
+    """
+    _refuse(taken, ~taken["interval_s"].between(1, _LONGEST_S), "interval_s", "is not between 1 s and a year")
 
 
 def _refuse(taken: pd.DataFrame, wrong: pd.Series[bool], name: str, why: str) -> None:

@@ -22,7 +22,8 @@ _CHUNK = 4096
 def fisher(requests_a: int, errors_a: int, requests_b: int, errors_b: int) -> float:
     """Return the two-sided p-value of Fisher's exact test that two error rates are one.
 
-    Twice the smaller tail, at most 1: the probability, without a difference, of errors as unevenly divided.
+    Twice the tail on the side of the difference, at most 1: the probability, without a difference, of errors
+    divided as unevenly.
 
     Parameters
     ----------
@@ -36,9 +37,9 @@ def fisher(requests_a: int, errors_a: int, requests_b: int, errors_b: int) -> fl
     >>> round(fisher(4, 3, 4, 1), 6)
     0.485714
     """
-    low = _tail(requests_a, errors_a, requests_b, errors_b)
-    high = _tail(requests_b, errors_b, requests_a, errors_a)
-    return min(1.0, 2 * min(low, high))
+    if errors_a * requests_b > errors_b * requests_a:
+        requests_a, errors_a, requests_b, errors_b = requests_b, errors_b, requests_a, errors_a
+    return min(1.0, 2 * _tail(requests_a, errors_a, requests_b, errors_b))
 
 
 def dispersion(*windows: Intervals) -> float:
@@ -76,7 +77,7 @@ def _ratios(window: Intervals) -> list[float]:
 
 
 def _tail(requests_a: int, errors_a: int, requests_b: int, errors_b: int) -> float:
-    """Return the probability of at most ``errors_a`` of all errors in the first window, all sums given."""
+    """Return the probability of at most ``errors_a`` of all errors in the first window, whose rate is the lower."""
     errors = errors_a + errors_b
     lowest = max(0, errors - requests_b)
     logarithm = (
@@ -84,7 +85,7 @@ def _tail(requests_a: int, errors_a: int, requests_b: int, errors_b: int) -> flo
         + _log_choose(requests_b, errors_b)
         - _log_choose(requests_a + requests_b, errors)
     )
-    # Downwards from what was seen, each term from the one before; far in the tail they vanish quickly.
+    # Downwards from what was seen, each term from the one before; below the mean they only get smaller.
     total, term, at = 1.0, 1.0, errors_a
     while at > lowest and term > 0:
         x = np.arange(at, max(lowest, at - _CHUNK), -1, dtype=float)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from createos_nb.metrics.intervals import refuse_counts, refuse_lengths
 from createos_nb.schema import REQUESTS_OVER_TIME
 
 _TARGET = ["project", "environment"]
@@ -91,6 +92,8 @@ def rpm(over_time: pd.DataFrame) -> pd.DataFrame:
     np.float64(71.0)
     """
     taken = REQUESTS_OVER_TIME.take(over_time, NEEDED["rpm"])
+    refuse_lengths(taken)
+    refuse_counts(taken)
     rpm = (taken["requests"] * 60 / taken["interval_s"]).where(~taken["partial"])
     return taken[[*_TARGET, "timestamp"]].assign(rpm=rpm)
 
@@ -132,6 +135,7 @@ def success_share(over_time: pd.DataFrame) -> pd.DataFrame:
     0    shop  production       673      0.758          0.845
     """
     taken = REQUESTS_OVER_TIME.take(over_time, NEEDED["success_share"])
+    refuse_counts(taken)
     total = taken.groupby(_TARGET, sort=False, as_index=False).sum()
     return total[[*_TARGET, "requests"]].assign(
         share_2xx=_share(total["status_2xx"], total["requests"]),
@@ -180,6 +184,8 @@ def summary(over_time: pd.DataFrame) -> pd.DataFrame:
     0       673             83      71.0         67.3
     """
     taken = REQUESTS_OVER_TIME.take(over_time, NEEDED["summary"])
+    refuse_lengths(taken)
+    refuse_counts(taken)
     taken["interval_end"] = taken["timestamp"] + pd.to_timedelta(taken["interval_s"], unit="s")
     taken["rpm"] = rpm(taken)["rpm"]
     total = taken.groupby(_TARGET, sort=False, as_index=False).agg(

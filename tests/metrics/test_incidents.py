@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from createos_nb import metrics, schema
@@ -79,6 +79,7 @@ def by_hand(counts, quiet, threshold, min_errors):
     return [(minute(a), minute(b)) for a, b in runs if sum(k for _, k in counts[a:b]) >= min_errors]
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     st.lists(
         st.integers(0, 20).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), min_size=1, max_size=40

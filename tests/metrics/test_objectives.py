@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from createos_nb import metrics, schema
@@ -94,6 +94,7 @@ def test_intervals_longer_than_a_window_do_not_decide_it():
     assert told["state"].tolist() == ["cannot tell"] * 3
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     st.lists(
         st.integers(0, 500).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), min_size=1, max_size=40
