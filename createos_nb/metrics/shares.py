@@ -54,14 +54,15 @@ def dispersion(*windows: Intervals) -> float:
     -----
     For two neighbours with N requests and errors among them, the squared difference of their error rates
     is, given the sum of their errors, on average that of a hypergeometric draw. This returns the mean of the
-    ratios, which is 1 for independent requests, without the largest and with one standard error more, since
-    to take bursts for evidence is worse than to miss some; less than 1 is chance and counts as 1.
+    ratios, which is 1 for independent requests, without the largest. Less than 1 is chance and counts as 1;
+    more is raised by one standard error, since to take bursts for evidence is worse than to miss some.
     """
     # The largest may be a change that nobody has found yet.
     ratios = sorted(ratio for window in windows for ratio in _ratios(window))[:-1]
     if not ratios:
         return 1.0
-    return max(1.0, float(np.mean(ratios)) * (1 + sqrt(2 / len(ratios))))
+    mean = float(np.mean(ratios))
+    return mean * (1 + sqrt(2 / len(ratios))) if mean > 1 else 1.0
 
 
 def _ratios(window: Intervals) -> list[float]:
