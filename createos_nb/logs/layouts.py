@@ -57,7 +57,10 @@ LAYOUTS = (
     # nginx and Apache, common and combined; what was no HTTP request has neither method nor path.
     Layout("access", b"", rf"^\S+ [^\[\"]*\[(?P<clock>{_CLOCK})\] {_REQUEST}", holds='] "'),
     Layout(
-        "access", b"", rf'^\S+ [^\[\"]*\[(?P<clock>{_CLOCK})\] "(?P<message>[^"]*)" (?P<status>\d{{3}})(?:\s|$)'
+        "access",
+        b"",
+        rf'^\S+ [^\[\"]*\[(?P<clock>{_CLOCK})\] "(?P<message>[^"]*)" (?P<status>\d{{3}})(?:\s|$)',
+        holds='] "',
     ),
     Layout("time", _TIMED, rf"^(?P<head>\[?(?P<time>{_DATE})\]?[\s:|][-\s:\[|(]*{_LEVEL}{_AFTER})"),
     Layout(

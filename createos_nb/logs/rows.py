@@ -122,12 +122,12 @@ def _parsed(lines: pa.LargeStringArray) -> Columns:
         left = left[rest[left]]
 
     take("json", first == ord("{"), jsonlines.parse)
+    letters = ((first | 32) >= ord("a")) & ((first | 32) <= ord("z")) | (first == ord("@")) | (first == ord("_"))
+    take("logfmt", letters, logfmt.parse)
     for layout in layouts.LAYOUTS:
         if len(left) == 0:
             break
         take(layout.format, layouts.may_begin(first, layout), lambda some, of=layout: layouts.parse(some, of))
-    letters = ((first | 32) >= ord("a")) & ((first | 32) <= ord("z")) | (first == ord("@")) | (first == ord("_"))
-    take("logfmt", letters, logfmt.parse)
     if len(left) or not parts:
         unparsed = pa.array(np.full(len(left), _FORMAT["unparsed"], np.int8))
         parts.append((left, {"message": lines.take(pa.array(left)), "format": unparsed}))
