@@ -150,13 +150,15 @@ class Kind:
         held = [self.check(frame) for frame in frames]
         if not held:
             return self.empty()
+        if len(held) == 1:
+            return held[0].reset_index(drop=True)
         # Categoricals with different values would become text, so these go through their plain values.
         return pd.DataFrame(
             {
                 column.name: _series(
                     self.name, column, [value for frame in held for value in frame[column.name].astype(object)]
                 )
-                if column.dtype == "category"
+                if column.dtype == "category" and len({frame[column.name].dtype for frame in held}) > 1
                 else pd.concat([frame[column.name] for frame in held], ignore_index=True)
                 for column in (*self.columns, COMPLETE)
             }
