@@ -18,6 +18,7 @@ from createos_nb.schema import LEVELS, LOG_FORMATS, LOGS
 
 STR = pd.StringDtype("pyarrow", na_value=np.nan)
 _NULLS = 65_536
+_NO_TIME = int(np.iinfo(np.int64).min)  # as numpy writes NaT
 
 
 class Lines(pd.arrays.ArrowStringArray):
@@ -38,7 +39,7 @@ def _safe(plain: Callable[[Any], str | None], width: int | None, value: object) 
 
 
 def frame(parts: Sequence[Columns], *, project: str, environment: str | None) -> pd.DataFrame:
-    """Return the frame of kind `schema.LOGS` that has these columns, part below part."""
+    """Return the frame of kind `schema.LOGS` that has these columns, part below part; the parts are used up."""
     counts = [len(part["raw"]) for part in parts]
     total = sum(counts)
 
@@ -50,25 +51,29 @@ def frame(parts: Sequence[Columns], *, project: str, environment: str | None) ->
         ]
         return _text(pieces, kind)
 
-    def plain(name: str, kind: pa.DataType) -> pa.ChunkedArray:
-        return pa.chunked_array(
-            [part.get(name, values.nulls(count, kind)) for part, count in zip(parts, counts, strict=True)], kind
-        )
+    def numbers(name: str, kind: pa.DataType, missing: float) -> np.ndarray:
+        # Filled part by part into one array, each part given up: no second copy of a column at any time.
+        whole = np.full(total, missing, kind.to_pandas_dtype())
+        at = 0
+        for part, count in zip(parts, counts, strict=True):
+            if name in part:
+                held = part.pop(name).cast(kind)
+                whole[at : at + count] = pc.fill_null(held, missing).to_numpy(zero_copy_only=False)
+            at += count
+        return whole
 
-    status = plain("status", pa.int64())
+    status = numbers("status", pa.int64(), 0)  # no status is 0
     made = {
         "project": _constant(project, total),
         "environment": _constant(environment, total),
-        "timestamp": pd.Series(_moments(plain("timestamp", values.TIME))),
-        "level": _levels(plain("level", values.TEXT)),
+        "timestamp": pd.Series(_moments(numbers("timestamp", pa.int64(), _NO_TIME))),
+        "level": _levels(parts, counts),
         **{name: text(name) for name in ("message", "stream", "logger")},
-        "status": pd.Series(
-            pd.arrays.IntegerArray(pc.fill_null(status, 0).to_numpy(), pc.is_null(status).to_numpy(), copy=False)
-        ),
+        "status": pd.Series(pd.arrays.IntegerArray(status, status == 0, copy=False)),
         **{name: text(name) for name in ("method", "path")},
-        "duration_ms": pd.Series(plain("duration_ms", pa.float64()).to_numpy(), dtype="float64"),
+        "duration_ms": pd.Series(numbers("duration_ms", pa.float64(), np.nan)),
         **{name: text(name) for name in ("request_id", "trace")},
-        "format": pd.Series(_category(plain("format", pa.int8()).to_numpy(), LOG_FORMATS)),
+        "format": pd.Series(_category(numbers("format", pa.int8(), 0), LOG_FORMATS)),
         "raw": text("raw", Lines),
         "complete": pd.Series(np.ones(total, bool)),
     }
@@ -101,17 +106,21 @@ def _constant(value: str | None, count: int) -> pd.Series:
     return _text(_repeated(value, count))
 
 
-def _moments(times: pa.ChunkedArray) -> pd.DatetimeIndex:
-    held = times.cast(pa.timestamp("us")).to_numpy().astype("datetime64[us]")
-    return pd.DatetimeIndex(held).tz_localize("UTC")
+def _moments(micros: np.ndarray) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(micros.view("datetime64[us]")).tz_localize("UTC")
 
 
-def _levels(levels: pa.ChunkedArray) -> pd.Series:
-    coded = levels.dictionary_encode().unify_dictionaries()
-    written = coded.chunk(0).dictionary.to_pylist() if coded.num_chunks else []
-    strange = sorted(set(written) - set(LEVELS))
-    categories = [*LEVELS, *strange]
-    number = np.array([*(categories.index(name) for name in written), -1], np.int64)
-    codes = [pc.fill_null(piece.indices, len(written)).to_numpy() for piece in coded.chunks]
-    whole = np.concatenate(codes) if codes else np.zeros(0, np.int64)
-    return pd.Series(_category(number[whole], categories))
+def _levels(parts: Sequence[Columns], counts: Sequence[int]) -> pd.Series:
+    """Return the levels in their order, the strange ones after those that are known."""
+    coded = [part.pop("level").dictionary_encode() if "level" in part else None for part in parts]
+    written = {name for piece in coded if piece is not None for name in piece.dictionary.to_pylist()}
+    categories = [*LEVELS, *sorted(written - set(LEVELS))]
+    number = {name: place for place, name in enumerate(categories)}
+    whole = np.full(sum(counts), -1, np.int32)
+    at = 0
+    for piece, count in zip(coded, counts, strict=True):
+        if piece is not None:
+            known = np.array([*(number[name] for name in piece.dictionary.to_pylist()), -1], np.int32)
+            whole[at : at + count] = known[pc.fill_null(piece.indices, len(known) - 1).to_numpy()]
+        at += count
+    return pd.Series(_category(whole, categories))
