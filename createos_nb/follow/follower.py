@@ -287,8 +287,8 @@ def _explained(gap: str, at_most: int, seconds: float) -> str:
             "moved on faster than it was read, or was begun anew."
         )
     return (
-        f"The number of lines around here is uncertain, by {at_most:,} at most: equal lines without a time cannot "
-        "be told from those that were there before."
+        f"The number of lines around here is uncertain, by {at_most:,} at most: equal lines without a time could "
+        "not be told from those that were there before."
     )
 
 

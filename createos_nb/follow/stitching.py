@@ -53,7 +53,7 @@ class Stitched:
     lines
         The new lines, oldest first.
     gap
-        ``"outrun"`` when lines before these may be lost, ``"uncertain"`` when equal lines cannot be counted;
+        ``"outrun"`` when lines before these may be lost, ``"uncertain"`` when equal lines could not be told apart;
         None when every line is there, once.
     at_most
         Of an uncertain one: by how many the count of lines may be wrong.
