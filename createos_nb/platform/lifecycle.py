@@ -14,6 +14,7 @@ from createos_nb.api.environments import Environment, Resources
 from createos_nb.api.projects import Project
 from createos_nb.platform.builds import Artefact
 from createos_nb.platform.children import Variables
+from createos_nb.platform.endpoints import PREFIX
 from createos_nb.platform.pipeline import Pipeline
 from createos_nb.platform.processes import StartFailed, Supervisor
 from createos_nb.platform.runtimelogs import RuntimeLogs
@@ -63,7 +64,8 @@ class Lifecycle:
                 self.promote(environment, deployment)
 
     def _crashed(self, environment_id: str, deployment_id: str, last_lines: Sequence[str]) -> None:
-        self.store.change(Deployment, deployment_id, status="crashing")
+        if not environment_id.startswith(PREFIX):
+            self.store.change(Deployment, deployment_id, status="crashing")
         for line in last_lines:
             self.pipeline.build_logs.write(deployment_id, "run", line)
         _log.warning("Deployment %s of environment %s keeps ending.", deployment_id, environment_id)
@@ -237,6 +239,8 @@ class Lifecycle:
 
     async def _delete_project(self, project_id: str) -> None:
         deployments = self.store.find(Deployment, project_id=project_id)
+        for deployment in deployments:
+            await self.serving.stop(PREFIX + deployment.id)
         for environment in self.store.find(Environment, project_id=project_id):
             await self._delete_environment(environment.id)
         await self.pipeline.discard(deployments)

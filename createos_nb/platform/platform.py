@@ -22,6 +22,7 @@ from createos_nb.errors import Conflict, PlatformError
 from createos_nb.platform.buildlogs import BuildLogs
 from createos_nb.platform.clock import Clock
 from createos_nb.platform.downloads import Downloads
+from createos_nb.platform.endpoints import Endpoints
 from createos_nb.platform.faults import Faults
 from createos_nb.platform.lifecycle import Lifecycle
 from createos_nb.platform.options import Options
@@ -81,7 +82,8 @@ class Platform:
             Pipeline(self.store, supervisor, BuildLogs(state / "build-logs", self.clock), sources, owner=owner),
         )
         self.transitions = self.lifecycle.pipeline.transitions
-        self.sleep = Sleep(self.lifecycle, self.routes, self.clock, idle_s=options.idle_s)
+        self.endpoints = Endpoints(self.store, self.lifecycle.serving)
+        self.sleep = Sleep(self.lifecycle, self.routes, self.clock, self.endpoints, idle_s=options.idle_s)
         self.api_url = ""
         self.gateway_url = ""
         self.downloads = Downloads(self.clock)

@@ -40,12 +40,15 @@ class Routes:
     ----------
     asleep
         The environments that nothing runs for until they are asked for.
+    find
+        Called with a host that none has; returns what wakes for it and the host, None for nothing.
     wake
         Called with one of them when it is; returns why it cannot answer, None when it can.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.asleep: set[str] = set()
+        self.find: Callable[[str], tuple[str, str] | None] | None = None
         self.wake: Callable[[str], Awaitable[str | None]] | None = None
         self._clock = clock
         self._used: dict[str, float] = {}
@@ -88,7 +91,12 @@ class Routes:
 
     def environment_of(self, host: str) -> str | None:
         """Return the environment that a ``Host`` header names, None when none has that host."""
-        return self._environments.get(_host(host))
+        known = self._environments.get(_host(host))
+        if known is not None or self.find is None or (found := self.find(_host(host))) is None:
+            return known
+        self.replace(found[0], [found[1]], ())
+        self.asleep.add(found[0])
+        return found[0]
 
     def pick(self, host: str) -> Upstream | None:
         """Return the application whose turn it is, None when none runs."""

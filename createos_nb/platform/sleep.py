@@ -13,6 +13,7 @@ from collections import Counter
 from createos_nb.api.deployments import Deployment
 from createos_nb.api.environments import Environment
 from createos_nb.platform.clock import Clock
+from createos_nb.platform.endpoints import PREFIX, Endpoints
 from createos_nb.platform.lifecycle import Lifecycle
 from createos_nb.platform.processes import StartFailed
 from createos_nb.platform.routes import Routes
@@ -33,13 +34,23 @@ class Sleep:
 
     Parameters
     ----------
-    lifecycle, routes, clock
+    lifecycle, routes, clock, endpoints
         What it works with; it answers the routes' `wake`.
     idle_s
         Seconds without a request after which an environment is put to sleep; None for never.
     """
 
-    def __init__(self, lifecycle: Lifecycle, routes: Routes, clock: Clock, *, idle_s: float | None = None) -> None:
+    def __init__(
+        self,
+        lifecycle: Lifecycle,
+        routes: Routes,
+        clock: Clock,
+        endpoints: Endpoints,
+        *,
+        idle_s: float | None = None,
+    ) -> None:
+        self._endpoints = endpoints
+        routes.find = endpoints.find
         self.idle_s = idle_s
         self._lifecycle = lifecycle
         self._store = lifecycle.store
@@ -68,6 +79,9 @@ class Sleep:
         if self._lifecycle.lock(environment_id).locked():
             return
         async with self._lifecycle.lock(environment_id):
+            if environment_id.startswith(PREFIX):
+                await self._serving.sleep(environment_id, (), unused_since=unused_since)
+                return
             for environment in self._live(environment_id):
                 deployment_id = str(environment.project_deployment_id)
                 if self._store.get(Deployment, deployment_id).status != "deployed":
@@ -147,11 +161,19 @@ class Sleep:
 
     async def _wake(self, environment_id: str) -> str | None:
         async with self._lifecycle.lock(environment_id):
-            if not self._store.sleeps(environment_id):
+            own = environment_id.startswith(PREFIX)
+            if environment_id not in self._routes.asleep if own else not self._store.sleeps(environment_id):
                 return None
             tried_at, reason = self._failed.get(environment_id, (-math.inf, ""))
             if self._clock.time() - tried_at < _TRY_AGAIN_S:
                 return reason
+            if own:
+                try:
+                    await self._endpoints.start(environment_id)
+                except StartFailed as failure:
+                    reason = f"It did not start. {failure.reason} See the logs of the deployment."
+                    self._failed[environment_id] = self._clock.time(), reason
+                    return reason
             for environment in self._live(environment_id):
                 deployment_id = str(environment.project_deployment_id)
                 try:

@@ -25,7 +25,7 @@ from createos_nb.platform.gateway import gateway_app, gateway_config
 from createos_nb.platform.handlers import deployments, environments, projects
 from createos_nb.platform.options import Options
 from createos_nb.platform.platform import Context, Platform
-from tests.platform.conftest import ECHO, echo, eventually, make_site
+from tests.platform.conftest import ECHO, echo, eventually, make_site, visit
 
 IDLE_S = 600
 APPLICATION = """
@@ -418,3 +418,22 @@ def test_a_suspended_project_does_not_wake_and_what_slept_in_it_sleeps_on(own):
     site.live()
     assert site.client.deployments.get(site.project_id, deployment.id).status == "sleeping"
     assert site.visit().json()["version"] == 1
+
+
+def test_a_deployment_answers_at_its_own_address_though_another_is_live(own):
+    site = make_site(own.start(), "previewed")
+    first, second = site.deploy(echo(1)), site.deploy(echo(2))
+    site.live(second.id)
+    endpoint = site.client.deployments.get(site.project_id, first.id).extra.endpoint
+    assert endpoint.startswith("http://v1.deployments.previewed.localhost:")
+    answers = [visit(endpoint).json() for _ in range(3)]
+    assert {answer["version"] for answer in answers} == {1}
+    assert len({answer["pid"] for answer in answers}) == 1
+    assert site.visit().json()["version"] == 2
+    assert site.client.analytics.overall_requests(*site.target).total == 1, "the deployment's own do not count"
+    assert visit(endpoint.replace("v1.", "v9.")).status_code == 421
+    own.kill()
+    site = own.again(site)
+    assert visit(endpoint).json()["version"] == 1
+    site.client.projects.delete(site.project_id)
+    eventually(lambda: visit(endpoint).status_code == 421)

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NoReturn
 
-from createos_nb.api.deployments import BuildLogLine, Deployment, Download, EncodedFile, SourceFile
+from createos_nb.api.deployments import BuildLogLine, Deployment, DeploymentExtra, Download, EncodedFile, SourceFile
 from createos_nb.api.environments import Environment
 from createos_nb.api.listing import Page
 from createos_nb.api.projects import Created, Project
 from createos_nb.api.secret import Secret
 from createos_nb.errors import BadRequest, Unprocessable
 from createos_nb.platform.archives import unpack_files, unpack_zip
+from createos_nb.platform.endpoints import host_of
 from createos_nb.platform.handlers.gaps import refuse
 from createos_nb.platform.handlers.paging import page
 from createos_nb.platform.platform import Context
@@ -26,12 +27,21 @@ MAX_LOGS_S = 10 * 365 * 24 * 3600
 async def list_all(context: Context, *, project_id: str, limit: int, offset: int) -> Page:
     """List a project's deployments, newest first."""
     rows, total = context.store.deployment_page(context.project(project_id).id, limit, offset)
-    return page(rows, total, limit, offset)
+    return page([_addressed(context, row) for row in rows], total, limit, offset)
 
 
 async def get(context: Context, *, project_id: str, deployment_id: str) -> Deployment:
     """Return one deployment."""
-    return context.deployment(project_id, deployment_id)
+    return _addressed(context, context.deployment(project_id, deployment_id))
+
+
+def _addressed(context: Context, deployment: Deployment) -> Deployment:
+    """Return it with where it answers by itself, once there is something that can."""
+    if context.store.artefact(deployment.id) is None:
+        return deployment
+    host = host_of(context.store.get(Project, deployment.project_id), deployment)
+    port = context.platform.gateway_url.rpartition(":")[2]
+    return deployment.model_copy(update={"extra": DeploymentExtra(endpoint=f"http://{host}:{port}")})
 
 
 async def upload_files(context: Context, *, project_id: str, files: Sequence[SourceFile]) -> Created:

@@ -17,7 +17,7 @@ async def create(context: Context, *, project_id: str, name: str, environment_id
     project = context.project(project_id)
     if environment_id is not None:
         environment_id = context.environment(project_id, environment_id).id
-    if _is_an_environments(context, name):
+    if _is_an_environments(context, name) or context.platform.endpoints.find(name.lower()) is not None:
         raise Conflict.answer(f"{name} is the name of an environment. Choose another.")
     domain = context.store.add(
         Domain,
