@@ -17,6 +17,9 @@ MAX_PATHS = 15
 BRUSH = "window"
 """Name of the selection."""
 
+_WHOLE = "datum.value % 1 ? '' : format(datum.value, ',')"
+"""How many lines a mark leaves is not known here, and so not how many ticks stand at whole numbers."""
+
 _NEEDED = ["timestamp", "path", "status"]
 
 
@@ -102,10 +105,12 @@ def _paths(named: pd.DataFrame, brush: alt.Parameter) -> alt.Chart:
             height=20 * len(names),
             view=PLAIN,
         )
+        # A time that no axis shows would stay the text that JSON made of it, and lie in no window.
+        .transform_calculate(start="toDate(datum.start)")
         .transform_filter(brush)
         .mark_bar(height=13)
         .encode(
-            x=alt.X("sum(lines):Q", axis=axis("log lines", format=",d", tickCount=6, grid=True)),
+            x=alt.X("sum(lines):Q", axis=axis("log lines", labelExpr=_WHOLE, tickCount=6, grid=True)),
             y=alt.Y("path:N", sort="-x", axis=axis("", labelLimit=300, labelFontSize=12, ticks=False)),
             color=alt.Color(
                 "class:N", scale=colours.scale(classes, colours.STATUS_CLASSES), legend=colours.legend("status")
