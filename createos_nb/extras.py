@@ -8,26 +8,15 @@ from createos_nb.errors import MissingExtra
 
 EXTRAS = {
     "notebook": (
-        *(
-            "altair",
-            "bleach",
-            "drain3",
-            "IPython",
-            "ipykernel",
-            "ipywidgets",
-            "mistune",
-            "nbclient",
-            "nbconvert",
-            "nbformat",
-        ),
-        *("numpy", "pandas", "papermill", "pyarrow", "traitlets", "vl_convert"),
+        *("altair", "bleach", "drain3", "IPython", "ipykernel", "ipywidgets", "mistune", "nbclient", "nbconvert"),
+        *("nbformat", "numpy", "pandas", "papermill", "pyarrow", "traitlets", "vl_convert"),
     ),
     "local": (
         *("aiohttp", "duckdb", "httptools", "multidict", "psutil", "pyarrow", "python_multipart", "starlette"),
         *("uvicorn", "websockets", "yarl"),
     ),
     "archive": ("duckdb", "fsspec", "ibis", "pandas", "pyarrow", "sqlglot"),
-    "lab": ("jupyterlab",),
+    "lab": ("jupyterlab", "voila"),
 }
 """Each extra's libraries, by the names they are imported under."""
 

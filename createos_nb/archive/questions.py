@@ -217,7 +217,7 @@ def burn_rate(traffic: ibis.Table, *, objective: float = 0.999, window: str | ti
     allowed, window_s = _allowed(objective), _seconds(window)
     ends = traffic.group_by(_TARGET).agg(last_s=_end_s(traffic).max())
     placed = traffic.join(ends, _TARGET)
-    recent = placed.filter(placed["timestamp"].epoch_seconds() >= placed["last_s"] - window_s)
+    recent = placed.filter(_seconds_of(placed["timestamp"]) >= placed["last_s"] - window_s)
     total = recent.group_by(_TARGET).agg(
         requests=_sum(recent["requests"]), server_errors=_sum(recent["status_5xx"])
     )
@@ -326,13 +326,18 @@ def _rpm(traffic: ibis.Table) -> ibis.Value:
 
 
 def _end_s(traffic: ibis.Table) -> ibis.Value:
-    return traffic["timestamp"].epoch_seconds().cast("int64") + traffic["interval_s"]
+    return _seconds_of(traffic["timestamp"]) + traffic["interval_s"]
+
+
+def _seconds_of(moment: ibis.Column) -> ibis.Value:
+    # Whole seconds first: some engines round what is left of one up, which puts it into the next hour.
+    return moment.cast("timestamp").truncate("s").epoch_seconds().cast("int64")
 
 
 def _bucket(moment: ibis.Column, every: str | timedelta) -> ibis.Value:
     # Engines differ in `bucket` and in the zone of `truncate`; whole seconds since 1970 are the same on all.
     length = _seconds(every)
-    seconds = moment.epoch_seconds().cast("int64")
+    seconds = _seconds_of(moment)
     # Left as a number until it is summed up: making a time of every row takes longer than counting them.
     return seconds - seconds % length
 

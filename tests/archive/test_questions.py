@@ -144,7 +144,7 @@ def test_statuses_have_their_share_of_the_environment(duckdb):
 
 def test_log_lines_and_deployments_are_counted_by_time(duckdb):
     logs = pd.DataFrame({"project": "shop", "environment": "production", "level": ["INFO", "ERROR", "INFO", None]})
-    logs["at"] = pd.to_datetime([MIDNIGHT + timedelta(minutes=m) for m in (0, 59, 59, 60)]).as_unit("us")
+    logs["at"] = pd.to_datetime([MIDNIGHT + timedelta(minutes=m) for m in (0, 59, 59.995, 60)]).as_unit("us")
     answer = answered(questions.log_volume, logs, duckdb, ["timestamp", "level"])
     assert answer["lines"].tolist() == [1, 2, 1]
     assert answer["timestamp"].tolist() == [MIDNIGHT, MIDNIGHT, MIDNIGHT + timedelta(hours=1)]

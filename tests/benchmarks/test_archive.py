@@ -30,7 +30,7 @@ ROUNDS = 3 if ROWS <= 20_000_000 else 1
 ENVIRONMENTS, DAYS = 10, 10
 FIRST_DAY = 1_795_392_000
 SQL = """
-    SELECT project, environment, to_timestamp(epoch(logs.at)::BIGINT // 3600 * 3600) AS timestamp, level,
+    SELECT project, environment, to_timestamp(floor(epoch(logs.at))::BIGINT // 3600 * 3600) AS timestamp, level,
            count(*) AS lines
     FROM read_parquet(?, hive_partitioning = true, hive_types_autocast = false) AS logs GROUP BY ALL
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -144,7 +145,14 @@ print((peak() - before) / megabytes)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_peak_of_memory_is_at_most_three_times_the_text():
-    done = subprocess.run([sys.executable, "-c", MEASURED], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED],
+        # Arrow's other allocators keep what was given back for a while, more or less of it each time.
+        env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if "Permission" in done.stderr:
         pytest.skip("this machine does not let a process reset its peak")
     assert done.returncode == 0, done.stderr
