@@ -64,7 +64,8 @@ while len(os.listdir("pids")) < 3 + CLEARS:
 note("application")
 """
 PLATFORM = """
-import asyncio, faulthandler, os, pathlib, sys
+import asyncio, faulthandler, os, pathlib, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup would have it ignore
 from createos_nb.platform.builds import Artefact
 from createos_nb.platform.processes import Supervisor
 from createos_nb.platform.runtimelogs import RuntimeLogs
