@@ -102,6 +102,11 @@ def test_a_scenario_that_is_not_known_starts_nothing(local, tmp_path):
     assert service.status(tmp_path / "state") is None
 
 
+def applications(platform):
+    """The processes that a platform runs, but for the keeper that ends them when it is killed."""
+    return [child for child in platform.children() if not any("keeper.py" in word for word in child.cmdline())]
+
+
 def test_a_fleet_is_loaded_at_once_and_answers_for_real(local, tmp_path, capsys):
     ws = local()
     began = time.monotonic()
@@ -112,13 +117,13 @@ def test_a_fleet_is_loaded_at_once_and_answers_for_real(local, tmp_path, capsys)
     assert len(environments) == 150
     assert environments["project"].nunique() == 50
     platform = psutil.Process(service.status(tmp_path / "state").pid)
-    assert not platform.children(recursive=True), "they sleep"
+    assert not applications(platform), "they sleep"
 
     fine, failing = ws["fleet-01/production"], ws["fleet-50/staging"]
     assert list(failing.deployments()["version"]) == ["v3", "v2", "v1"]
     assert visit(fine.targets()[0].environment.extra.endpoint, "/checkout").status_code == 200
     assert visit(failing.targets()[0].environment.extra.endpoint, "/checkout").status_code == 500
-    assert len(platform.children()) == 2
+    assert len(applications(platform)) == 2
     week = ws["*/production"].analytics.summary(since="8d")
     assert len(week) == 50
     assert week["requests"].min() > 0.9 * 0.5 * 2 * 7 * 24 * 60
