@@ -12,6 +12,7 @@ import createos_nb as cos
 from createos_nb import schema
 from createos_nb.errors import InvalidArgument
 from createos_nb.platform import service
+from createos_nb.workspace import Workspace
 from tests.platform.conftest import visit
 
 
@@ -81,7 +82,7 @@ def test_it_costs_as_many_requests_as_it_says(broken, monkeypatch):
         sent.append(request.url.path)
         return real(self, request, **options)
 
-    prod = broken["shop/production"]
+    prod = Workspace(broken.api)["shop/production"]  # to which nothing is known from the tests before
     monkeypatch.setattr(httpx.Client, "send", counted)
     assert prod.blame().requests == len(sent) == 4
     sent.clear()
