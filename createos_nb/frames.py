@@ -19,9 +19,6 @@ from createos_nb.logs import parse
 from createos_nb.markup import escape, one_line
 from createos_nb.timerange import Since, TimeRange
 
-NO_LOGS = "Listening for logs..."
-"""What the platform answers when there are none."""
-
 
 @dataclass(frozen=True)
 class Target:
@@ -199,7 +196,7 @@ class EnvironmentFrames:
 
         def ask(client: Client, one: Target) -> pd.DataFrame:
             text = client.environments.logs(*one.ids, since_seconds=seconds)
-            return parse("" if text.strip() == NO_LOGS else text, project=one.names[0], environment=one.names[1])
+            return parse(text, project=one.names[0], environment=one.names[1])
 
         return self.ask(schema.LOGS, ask, {"GetProjectEnvironmentLogs": 1}, strict=strict)
 
