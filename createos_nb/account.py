@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from createos_nb import schema
 from createos_nb.api.client import Client
 from createos_nb.api.environments import Environment
 from createos_nb.api.github import GithubAccount, GithubBranch
+from createos_nb.api.listing import Listing
 from createos_nb.api.projects import Project
 from createos_nb.errors import InvalidArgument
 from createos_nb.fanout import Asking, Question, Targets
@@ -21,6 +22,8 @@ PAGE = 20
 """Rows that the platform gives of a paged list in a request."""
 
 BRANCHES_PAGE = 100
+
+Item = TypeVar("Item")
 
 PROJECTS: Targets[Project] = Targets(
     lambda client: client.projects.list(),
@@ -57,12 +60,13 @@ class AccountFrames:
 
     def projects(self) -> pd.DataFrame:
         """Return all projects (`schema.PROJECTS`), newest first."""
-
-        def frame(client: Client, _one: object) -> pd.DataFrame:
-            listing = client.projects.list()
-            return schema.PROJECTS.frame(map(schema.project_row, listing), complete=listing.complete)
-
-        return self._one(schema.PROJECTS, "ListProjects", frame, paged=True)
+        return self._listed(
+            schema.PROJECTS,
+            "ListProjects",
+            lambda client: client.projects.list(),
+            schema.project_row,
+            paged=True,
+        )
 
     def environments(self, *, strict: bool = False) -> pd.DataFrame:
         """Return all environments (`schema.ENVIRONMENTS`) with what is live on them.
@@ -172,16 +176,12 @@ class AccountFrames:
 
     def apps(self) -> pd.DataFrame:
         """Return the apps (`schema.APPS`); a project's ``app_id`` says which one it belongs to."""
-        return self._one(
-            schema.APPS, "ListApps", lambda client, _one: [schema.app_row(item) for item in client.apps.list()]
-        )
+        return self._listed(schema.APPS, "ListApps", lambda client: client.apps.list(), schema.app_row)
 
     def api_keys(self) -> pd.DataFrame:
         """Return the API keys (`schema.API_KEYS`), without their secrets."""
-        return self._one(
-            schema.API_KEYS,
-            "ListAPIKeys",
-            lambda client, _one: [schema.api_key_row(item) for item in client.api_keys.list()],
+        return self._listed(
+            schema.API_KEYS, "ListAPIKeys", lambda client: client.api_keys.list(), schema.api_key_row
         )
 
     def quotas(self) -> pd.DataFrame:
@@ -198,27 +198,30 @@ class AccountFrames:
 
     def supported_types(self) -> pd.DataFrame:
         """Return the runtimes and frameworks that can be built (`schema.SUPPORTED_TYPES`)."""
-        return self._one(
+        return self._listed(
             schema.SUPPORTED_TYPES,
             "GetSupportedProjectTypes",
-            lambda client, _one: [schema.supported_type_row(item) for item in client.projects.supported_types()],
+            lambda client: client.projects.supported_types(),
+            schema.supported_type_row,
         )
 
     def templates(self) -> pd.DataFrame:
         """Return the published templates (`schema.TEMPLATES`)."""
-
-        def frame(client: Client, _one: object) -> pd.DataFrame:
-            listing = client.templates.list()
-            return schema.TEMPLATES.frame(map(schema.template_row, listing), complete=listing.complete)
-
-        return self._one(schema.TEMPLATES, "ListPublishedProjectTemplates", frame, paged=True)
+        return self._listed(
+            schema.TEMPLATES,
+            "ListPublishedProjectTemplates",
+            lambda client: client.templates.list(),
+            schema.template_row,
+            paged=True,
+        )
 
     def github_accounts(self) -> pd.DataFrame:
         """Return the GitHub accounts that CreateOS may read (`schema.GITHUB_ACCOUNTS`)."""
-        return self._one(
+        return self._listed(
             schema.GITHUB_ACCOUNTS,
             "ListConnectedGithubAccounts",
-            lambda client, _one: [schema.github_account_row(item) for item in client.github.list_accounts()],
+            lambda client: client.github.list_accounts(),
+            schema.github_account_row,
         )
 
     def github_repositories(self, *, strict: bool = False) -> pd.DataFrame:
@@ -265,8 +268,10 @@ class AccountFrames:
             if account is None:
                 known = ", ".join(one_line(item.username) for item in accounts) or "none at all"
                 raise InvalidArgument(f"No GitHub account {one_line(owner)!r} is connected. There are: {known}.")
-            branches = _branches(client, account, repository)
-            return [schema.github_branch_row(account, repository, item) for item in branches]
+            branches, complete = _branches(client, account, repository)
+            return [
+                {**schema.github_branch_row(account, repository, item), "complete": complete} for item in branches
+            ]
 
         question = Question(
             schema.GITHUB_BRANCHES,
@@ -289,6 +294,23 @@ class AccountFrames:
         """Ask about every project."""
         return self._asking.ask(Question(kind, PROJECTS, rows, requests, frozenset({paged})), strict=strict)
 
+    def _listed(
+        self,
+        kind: schema.Kind,
+        operation: str,
+        listing: Callable[[Client], Listing[Item]],
+        row: Callable[[Item], schema.Row],
+        *,
+        paged: bool = False,
+    ) -> pd.DataFrame:
+        """Return a list that is not about any project, a row for each thing in it."""
+
+        def frame(client: Client, _one: object) -> pd.DataFrame:
+            listed = listing(client)
+            return kind.frame(map(row, listed), complete=listed.complete)
+
+        return self._one(kind, operation, frame, paged=paged)
+
     def _one(
         self,
         kind: schema.Kind,
@@ -310,11 +332,18 @@ def _environments(client: Client, project: Project, wanted: Iterable[str | None]
     return client.environments.list(project.id) if any(wanted) else ()
 
 
-def _branches(client: Client, account: GithubAccount, repository: str) -> Iterable[GithubBranch]:
-    for page in range(1, math.ceil(10_000 / BRANCHES_PAGE)):
+def _branches(client: Client, account: GithubAccount, repository: str) -> tuple[list[GithubBranch], bool]:
+    """Return the branches, and whether they are all: the list has no total, only a page that is not full."""
+    found: dict[str, GithubBranch] = {}
+    while True:
+        known = len(found)
         rows = client.github.list_branches(
-            str(account.installation_id), repository=repository, page=page, per_page=BRANCHES_PAGE
+            str(account.installation_id),
+            repository=repository,
+            page=known // BRANCHES_PAGE + 1,
+            per_page=BRANCHES_PAGE,
         )
-        yield from rows
-        if len(rows) < BRANCHES_PAGE:
-            return
+        found.update((row.name, row) for row in rows)
+        if len(rows) < BRANCHES_PAGE or len(found) < known + BRANCHES_PAGE:
+            # A full page of known ones is of a platform that ignores the page's number, or of a list that moved.
+            return list(found.values()), len(rows) < BRANCHES_PAGE

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from createos_nb import settings
 from createos_nb.api.client import Client
+from createos_nb.api.database import opened
 from createos_nb.api.wire import wire
 from createos_nb.timerange import TimeRange
 
@@ -69,14 +70,12 @@ class Answers:
         The account is told by its key, of which nothing can be read from the file: another key of the same
         account asks anew.
         """
-        chosen = client.settings
-        name = hashlib.sha256(f"{chosen.api_url}\0{chosen.credential.reveal()}".encode()).hexdigest()[:16]
         try:
             folder = settings.home() / "answers"
             folder.mkdir(mode=0o700, exist_ok=True)
         except (OSError, ValueError):
             return cls(None)
-        return cls(folder / f"{name}.sqlite3")
+        return cls(folder / f"{client.settings.account}.sqlite3")
 
     def answer(
         self,
@@ -155,14 +154,7 @@ class Answers:
     def _opened(self) -> sqlite3.Connection:
         if self._database is None or self._process != os.getpid():
             self._process = os.getpid()
-            if self._path is not None and not self._path.exists():
-                self._path.touch(mode=0o600)  # never one that is open: closing it would drop all locks on it
-            database = sqlite3.connect(
-                self._path or ":memory:", timeout=5.0, isolation_level=None, check_same_thread=False
-            )
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = OFF")
-            database.executescript(_SCHEMA)
+            database = opened(self._path, _SCHEMA, timeout_s=5.0)
             database.execute(
                 "DELETE FROM answers WHERE kept_at < "
                 "(SELECT min(kept_at) FROM (SELECT kept_at FROM answers ORDER BY kept_at DESC LIMIT ?))",

@@ -186,7 +186,8 @@ class EnvironmentFrames:
         Parameters
         ----------
         since
-            How far to look back: ``"90s"``, ``"15m"``, ``"2h"``. The platform gives no other window.
+            How far to look back: ``"90s"``, ``"15m"``, ``"2h"``, or a `TimeRange`, of which the start counts. The
+            platform gives no window that ends before now.
         strict
             Raise `PartialAnswer` instead of leaving out those that failed.
         """

@@ -44,6 +44,16 @@ class Settings:
     source: str
 
     @property
+    def account(self) -> str:
+        """Whose key it is at which origin, as a name for files; neither can be read from it.
+
+        Another key of the same account has another one: what belongs to whom, only the platform knows.
+        """
+        import hashlib
+
+        return hashlib.sha256(f"{self.api_url}\0{self.credential.reveal()}".encode()).hexdigest()[:16]
+
+    @property
     def proxy(self) -> str | None:
         """The proxy of the environment that requests go through, with its password; None for none.
 

@@ -139,6 +139,37 @@ def test_only_a_repositorys_full_name_is_asked_for(ws):
         ws.github_branches("ada/shop")
 
 
+class Branches:
+    """A transport to a GitHub account with a repository of many branches."""
+
+    name = "rest"
+
+    def __init__(self, branches, *, heeds_page):
+        self.branches, self.heeds_page = branches, heeds_page
+
+    def send(self, request):
+        data = [{"installationId": 7, "username": "ada"}]
+        if request.operation == "ListGithubRepositoryBranches":
+            page, size = (int(request.query[name]) for name in ("page", "per-page"))
+            start = (page - 1) * size if self.heeds_page else 0
+            data = [{"name": f"b{n}"} for n in range(start, min(start + size, self.branches))]
+        return Response(200, {}, json.dumps({"status": "success", "data": data}).encode())
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("branches", [0, 99, 100, 250])
+@pytest.mark.parametrize("heeds_page", [True, False], ids=["pages", "one page"])
+def test_all_branches_are_read_or_the_frame_says_that_it_is_not_whole(branches, heeds_page):
+    with Client("http://127.0.0.1:1", api_key="skp_local_x") as client:
+        client._driver.transport = Branches(branches, heeds_page=heeds_page)
+        frame = schema.GITHUB_BRANCHES.check(Workspace(client).github_branches("ada/shop"))
+    whole = heeds_page or branches < 100
+    assert len(frame) == (branches if whole else 100)
+    assert frame["complete"].all() == whole
+
+
 def test_rows_of_what_only_the_real_platform_has_fit_their_kinds():
     at = "2026-11-24T12:00:00Z"
     account = GithubAccount(installation_id=7, username="ada", owner_id=8)
@@ -252,7 +283,7 @@ def test_what_is_known_is_the_accounts_own_and_a_file_that_fails_costs_only_requ
     with Client("http://127.0.0.1:1", api_key="skp_local_other") as other:
         assert Answers.of(other).get("Get", "e", HOUR) is None
     files = list((home / "answers").glob("*.sqlite3*"))
-    assert len({file.stem for file in files}) == 2
+    assert len({file.name.partition(".")[0] for file in files}) == 2
     for file in files:
         assert file.stat().st_mode & 0o077 == 0
         assert "canary" not in file.name

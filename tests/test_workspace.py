@@ -131,7 +131,12 @@ def test_every_kind_of_frame_is_asked_for_here():
     kinds = {name: kind for name, kind in vars(schema).items() if isinstance(kind, schema.Kind)}
     asked = [*FRAMES.values(), *OF_A_SELECTION.values(), *ANALYTICS.values(), *schema.MEASURES]
     asked += [schema.GITHUB_BRANCHES, schema.EXPLANATION]  # of a repository, and of explain()
-    asked += [schema.FOLLOWED, schema.FOLLOWERS, schema.PATTERNS]  # of follow(), and of a frame of logs
+    asked += [
+        schema.COLLECTED,
+        schema.FOLLOWED,
+        schema.FOLLOWERS,
+        schema.PATTERNS,
+    ]  # of an archive, of follow(), of a frame of logs
     assert {name for name, kind in kinds.items() if kind not in asked} == set()
 
 

@@ -10,7 +10,6 @@ seconds longer than it is, for the rounding and for requests that are not equall
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 import threading
@@ -23,8 +22,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock
-
+from createos_nb.api.database import opened
 from createos_nb.api.envelope import announced, retry_after_s
 from createos_nb.api.message import Request, Response
 from createos_nb.errors import RateLimited
@@ -105,23 +103,22 @@ class Budget:
         self._known: dict[str, float] = {}
 
     @classmethod
-    def of(cls, origin: str, key: str, directory: Callable[[], Path]) -> Budget:
+    def of(cls, account: str, directory: Callable[[], Path]) -> Budget:
         """Return the budget of a key; where its file cannot be, one of this process alone.
 
         Parameters
         ----------
-        origin, key
-            Whose it is; neither can be read from the file.
+        account
+            As of `createos_nb.settings.Settings`.
         directory
             Where the package keeps its files; may raise.
         """
-        name = hashlib.sha256(f"{origin}\0{key}".encode()).hexdigest()[:16]
         try:
             folder = directory() / "budget"
             folder.mkdir(mode=0o700, exist_ok=True)
         except (OSError, ValueError) as error:
             return cls(None, reason=str(error))
-        return cls(folder / f"{name}.sqlite3")
+        return cls(folder / f"{account}.sqlite3")
 
     # --- what a driver asks ---------------------------------------------------------------------------
 
@@ -269,37 +266,21 @@ class Budget:
         if self._database is not None and self._process == os.getpid():
             return self._database
         self._process = os.getpid()
-        if self._path is not None:
-            try:
-                # Changing a new file's journal fails at once, whatever the timeout, while another process opens it.
-                with FileLock(f"{self._path}.lock", timeout=_OPTIONS["timeout"], mode=0o600):
-                    # Only when it is missing: closing a file drops all locks that this process has on it, also
-                    # those of its other connections, whose log would then be taken away under them.
-                    if not self._path.exists():
-                        self._path.touch(mode=0o600)
-                    self._database = self._tables(sqlite3.connect(self._path, **_OPTIONS))
-                return self._database
-            except (OSError, sqlite3.Error) as error:
-                return self._alone(error)
-        self._database = self._tables(sqlite3.connect(":memory:", **_OPTIONS))
-        return self._database
+        try:
+            database = opened(self._path, _SCHEMA, timeout_s=_TIMEOUT_S)
+            # After a restart of the machine its clock begins anew: what lies far ahead is of before.
+            ahead = int(self._clock()) + LONGEST_WAIT_S
+            database.execute("DELETE FROM spent WHERE second > ?", [ahead])
+            database.execute("DELETE FROM facts WHERE value > ? AND name <> 'minute'", [ahead])
+        except (OSError, sqlite3.Error) as error:
+            return self._alone(error)
+        self._database = database
+        return database
 
     def _alone(self, error: Exception) -> sqlite3.Connection:
         self._path, self._reason = None, f"its file cannot be used: {error}"
         self._database = None
         return self._opened()
-
-    def _tables(self, database: sqlite3.Connection) -> sqlite3.Connection:
-        # What a crash of the machine loses here has lost its meaning by then.
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = OFF")
-        database.executescript(_SCHEMA)
-        now = int(self._clock())
-        # After a restart of the machine its clock begins anew: what lies far ahead is of before.
-        ahead = now + LONGEST_WAIT_S
-        database.execute("DELETE FROM spent WHERE second > ?", [ahead])
-        database.execute("DELETE FROM facts WHERE value > ? AND name <> 'minute'", [ahead])
-        return database
 
     def close(self) -> None:
         """Close the file."""
@@ -309,7 +290,7 @@ class Budget:
             self._database = None
 
 
-_OPTIONS: dict[str, Any] = {"timeout": 30.0, "isolation_level": None, "check_same_thread": False}
+_TIMEOUT_S = 30.0
 
 
 def _kinds(request: Request) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ def _link() -> str | None:
 
 
 def _budget(chosen: _settings.Settings) -> Budget:
-    return Budget.of(chosen.api_url, chosen.credential.reveal(), _settings.home)
+    return Budget.of(chosen.account, _settings.home)
 
 
 def _pace(lane: Lane, patience_s: float) -> Pace:

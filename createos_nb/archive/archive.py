@@ -19,7 +19,6 @@ from createos_nb.archive.collection import Wanted, collect
 from createos_nb.archive.layout import Part, live
 from createos_nb.archive.store import Store
 from createos_nb.archive.tables import (
-    COLLECTED,
     DEPLOYMENTS,
     LOGS,
     REQUEST_DISTRIBUTION,
@@ -116,7 +115,7 @@ class Archive:
 
         Returns
         -------
-        DataFrame, one row for each table, environment and day that was written (`COLLECTED`)
+        DataFrame, one row for each table, environment and day that was written (`schema.COLLECTED`)
             Empty when there was nothing new.
 
         Raises
@@ -141,7 +140,7 @@ class Archive:
         # Of a project's environments, the first collects its deployments.
         first = {one.project.id: one for one in reversed(selection.targets())}
         return selection.ask(
-            COLLECTED,
+            schema.COLLECTED,
             lambda client, one: collect(self._store, client, one, wanted, project=first[one.project.id] is one),
             REQUESTS,
             unbounded=frozenset(REQUESTS),

@@ -100,7 +100,7 @@ def collect(store: Store, client: Client, one: Target, wanted: Wanted, *, projec
 
     Returns
     -------
-    Rows of `COLLECTED`: what was written.
+    Rows of `schema.COLLECTED`: what was written.
 
     Raises
     ------

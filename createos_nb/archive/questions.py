@@ -23,6 +23,7 @@ import ibis
 from ibis import _
 
 from createos_nb.errors import InvalidArgument
+from createos_nb.metrics.options import share
 from createos_nb.timerange import duration
 
 _TARGET = ["project", "environment"]
@@ -354,6 +355,4 @@ def _seconds(length: str | timedelta) -> int:
 
 
 def _allowed(objective: float) -> float:
-    if isinstance(objective, bool) or not isinstance(objective, int | float) or not 0 < objective < 1:
-        raise InvalidArgument(f"objective={objective!r} is not between 0 and 1. Write 0.999 for 99.9 %.")
-    return 1 - objective
+    return 1 - share("objective", objective, "Write 0.999 for 99.9 %.")

@@ -121,14 +121,3 @@ TABLES = {
     for table in (TRAFFIC, LOGS, DEPLOYMENTS, TOP_HIT_PATHS, TOP_ERROR_PATHS, REQUEST_DISTRIBUTION, SUMMARY)
 }
 """Every table by its name."""
-
-COLLECTED = Kind(
-    "COLLECTED",
-    (
-        *schema.REQUESTS_OVER_TIME.columns[:2],
-        Column("table", "str", "", "The table of the archive."),
-        *_WINDOW,
-        whole("rows", "rows", "How many rows were written, of deployments those that are new or changed."),
-    ),
-)
-"""What a run of `Archive.collect` collected: one row for each table, environment and day."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -68,8 +68,6 @@ _FACTORS = {
         "duration_ns": 1e-6,
     }
 }["duration_ms"]
-
-Reader = Callable[[pa.Array], pa.Array]
 
 
 def column(name: str, written: Mapping[str, pa.Array]) -> pa.Array:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -10,13 +11,16 @@ import pyarrow.compute as pc
 
 from createos_nb.logs import jsonlines, layouts, logfmt, values
 from createos_nb.logs.fields import Columns
-from createos_nb.logs.lines import content, first_bytes, joined, offsets, without_cr
+from createos_nb.logs.lines import Mask, content, first_bytes, joined, offsets, without_cr
 from createos_nb.logs.traces import Span
 from createos_nb.markup import HIDDEN, visible
 from createos_nb.schema import LOG_FORMATS
 
 MILD = ("TRACE", "DEBUG", "INFO")
 """A line of these levels has nothing to do with a traceback that follows it."""
+
+Parser = Callable[[pa.LargeStringArray], tuple[Mask, Columns]]
+"""Says which lines have a format, and gives the columns of those."""
 
 _FORMAT = {name: number for number, name in enumerate(LOG_FORMATS)}
 _CODES = pa.int8()
@@ -106,13 +110,13 @@ def _parsed(lines: pa.LargeStringArray) -> Columns:
     left = np.arange(len(lines))
     parts: list[tuple[np.ndarray, Columns]] = []
 
-    def take(name: str, may: np.ndarray, parser: object) -> None:
+    def take(name: str, may: np.ndarray, parser: Parser) -> None:
         nonlocal left
         held = left[may[left]]
         if len(held) == 0:
             return
         of_these = lines if len(held) == len(lines) else lines.take(pa.array(held))
-        matched, read = parser(of_these)  # type: ignore[operator]
+        matched, read = parser(of_these)
         if not matched.any():
             return
         where = held[matched]
@@ -127,7 +131,7 @@ def _parsed(lines: pa.LargeStringArray) -> Columns:
     for layout in layouts.LAYOUTS:
         if len(left) == 0:
             break
-        take(layout.format, layouts.may_begin(first, layout), lambda some, of=layout: layouts.parse(some, of))
+        take(layout.format, layouts.may_begin(first, layout), partial(layouts.parse, layout=layout))
     if len(left) or not parts:
         unparsed = pa.array(np.full(len(left), _FORMAT["unparsed"], np.int8))
         parts.append((left, {"message": lines.take(pa.array(left)), "format": unparsed}))

@@ -17,6 +17,7 @@ from createos_nb.platform.clock import Clock
 _REMEMBERED = 2048
 
 _written: dict[int, tuple[object, bytes]] = {}
+"""Rows of pages as they travel, by the model's identity; a model is held, so that no other takes its place."""
 
 
 class Dated:

@@ -45,6 +45,7 @@ class Guards:
     ) -> None:
         self._app = app
         self._announced = announced
+        self._names = "localhost, 127.0.0.1 and [::1]" + (f", and {address}" if address else "")
         literal = f"[{address}]" if ":" in address else address
         self._host = re.compile(
             rf"{_LOOPBACK}|{re.escape(literal)}{_PORT}" if address else _LOOPBACK, re.IGNORECASE
@@ -71,7 +72,7 @@ class Guards:
     def _refusal(self, headers: Headers) -> tuple[int, str] | None:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._host.fullmatch(hosts[0]):
-            return 421, "This API answers only to localhost, 127.0.0.1 and [::1]."
+            return 421, f"This API answers only to {self._names}."
         sites, origins = headers.getlist("sec-fetch-site"), headers.getlist("origin")
         if not {*sites} <= {"none", "same-origin"} or not {*origins} <= {f"http://{hosts[0]}"}:
             return 403, "Requests from web pages of other sites are refused."

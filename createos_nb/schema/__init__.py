@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from createos_nb.schema.account_kinds import (
     APPS,
+    COLLECTED,
     CRONJOBS,
     EXPLANATION,
     GITHUB_ACCOUNTS,
@@ -104,6 +105,7 @@ __all__ = [
     "BUILD_LOGS",
     "BURN_RATES",
     "CHANGE_POINTS",
+    "COLLECTED",
     "COMMITS",
     "COMPARISON",
     "COMPLETE",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from createos_nb.api.cronjobs import CronjobStatus
 from createos_nb.api.security_scans import ScanStatus
 from createos_nb.api.templates import TemplateStatus
+from createos_nb.schema.columns import ENVIRONMENT as _ENVIRONMENT
 from createos_nb.schema.columns import PROJECT as _PROJECT
 from createos_nb.schema.columns import flag, number, status, text, time, whole
 from createos_nb.schema.kind import Kind
@@ -81,7 +82,7 @@ CRONJOBS = Kind(
     "CRONJOBS",
     (
         _PROJECT,
-        text("environment", "The environment's unique name."),
+        _ENVIRONMENT,
         _PROJECT_ID,
         text("environment_id", "The environment's id."),
         text("cronjob", "The cron job's name."),
@@ -118,7 +119,18 @@ EXPLANATION = Kind(
         number("documented_s", "s", "How long the documented budget makes them take."),
     ),
 )
+COLLECTED = Kind(
+    "COLLECTED",
+    (
+        _PROJECT,
+        _ENVIRONMENT,
+        text("table", "The table of the archive."),
+        time("start", "Start of the time that was collected, included."),
+        time("end", "Its end, not included."),
+        whole("rows", "rows", "How many rows were written, of deployments those that are new or changed."),
+    ),
+)
 ACCOUNT_KINDS = (
     *(APPS, GITHUB_ACCOUNTS, GITHUB_REPOSITORIES, GITHUB_BRANCHES, SECURITY_SCANS, TRANSFERS, CRONJOBS, TEMPLATES),
-    EXPLANATION,
+    *(EXPLANATION, COLLECTED),
 )

@@ -278,10 +278,6 @@ def _text(values: Sequence[object] | pd.Series) -> pd.Series:
         return pd.Series(whole, dtype="str")
 
 
-def _encodable(value: object) -> object:
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
-
-
 def _category(values: Sequence[object] | pd.Series, known: tuple[str, ...]) -> pd.Series:
     text = _text(values)
     unknown = sorted(set(text.dropna().unique()) - set(known))

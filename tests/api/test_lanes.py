@@ -42,4 +42,4 @@ def test_a_click_does_not_wait_for_an_inventory_and_the_inventory_ends_when_it_w
     assert p95 <= 2
     assert abs(ended - said) <= 0.1 * said
     with capsys.disabled():
-        print(f"\nH05: {len(waits)} clicks, p95 wait {p95:.1f} s; inventory {ended:.0f} s, said {said:.0f} s")
+        print(f"\nH05: {len(waits)} requests of clicks, p95 {p95:.1f} s; inventory {ended:.0f} s of {said:.0f}")

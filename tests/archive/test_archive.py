@@ -19,7 +19,7 @@ from createos_nb.api.client import Client
 from createos_nb.archive import Archive, collection
 from createos_nb.archive.layout import Part
 from createos_nb.archive.store import Store
-from createos_nb.archive.tables import COLLECTED, LOGS, TABLES, TRAFFIC
+from createos_nb.archive.tables import LOGS, TABLES, TRAFFIC
 from createos_nb.endpoints import reach
 from createos_nb.errors import CreateOSError, InvalidArgument, MissingExtra, PartialAnswer, PartialWarning
 from createos_nb.extras import EXTRAS
@@ -76,7 +76,7 @@ def test_what_was_really_asked_for_is_in_the_archive_once(later, shop, place):
     window = TimeRange(prod.api.now() - timedelta(hours=1), prod.api.now())
     archive = later(10).archive(place)
 
-    written = COLLECTED.check(archive.collect(prod, since=window))
+    written = schema.COLLECTED.check(archive.collect(prod, since=window))
     assert set(written["table"]) == set(TABLES)
     kept = archive.traffic().to_pandas()
     total = metrics.success_share(TRAFFIC.kind.take(kept, TRAFFIC.kind.names))
