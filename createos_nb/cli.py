@@ -19,7 +19,7 @@ from createos_nb import __version__, errors
 from createos_nb.extras import explained
 
 if TYPE_CHECKING:
-    from createos_nb.platform.service import Address, RateLimit
+    from createos_nb.platform.service import Address
 
 P = ParamSpec("P")
 
@@ -94,14 +94,15 @@ _state = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     help="Directory of its state; default in the package's home.",
 )
-_NOT_RUNNING = "The embedded platform is not running. Start it with: createos-nb local up"
 _as_json = click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+_PORT = click.IntRange(0, 65_535)
+_NOT_RUNNING = "The embedded platform is not running. Start it with:"
 
 
 @local.command()
 @_state
-@click.option("--port", default=0, show_default=True, help="Port of the API; 0 lets the system choose.")
-@click.option("--gateway-port", default=0, show_default=True, help="Port of the gateway.")
+@click.option("--port", type=_PORT, default=0, show_default=True, help="Port of the API; 0 lets the system choose.")
+@click.option("--gateway-port", type=_PORT, default=0, show_default=True, help="Port of the gateway.")
 @click.option("--bind", default="127.0.0.1", show_default=True, help="Address to listen on; others let others in.")
 @click.option(
     "--rate-limit",
@@ -122,6 +123,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="One line of JSO
 @click.option(
     "--admin", is_flag=True, help="Allow what createos_nb.platform.admin does: plan faults, move the clock."
 )
+@click.option("--detach", is_flag=True, help="Return once it answers, as it does without this, too.")
 @_as_json
 @_plainly
 def up(
@@ -130,30 +132,35 @@ def up(
     port: int,
     gateway_port: int,
     bind: str,
-    rate_limit: RateLimit,
+    rate_limit: str,
     idle_after: str,
     keep_records: str,
     keep_logs: str,
     admin: bool,
+    detach: bool,
     as_json: bool,
 ) -> None:
-    """Start it, or find the one that runs, which keeps its own settings."""
+    """Start it, or find the one that runs, if it is as asked.
+
+    It is a process of its own, which goes on until `down`.
+    """
     from createos_nb.platform import service
     from createos_nb.platform.options import Options
 
+    del detach  # It is never attached to this process.
     options = Options(
+        bind=bind,
         idle_s=_seconds(idle_after),
         keep_records_s=_seconds(keep_records),
         keep_logs_s=_seconds(keep_logs),
         admin=admin,
+        rate_limit=rate_limit,
     )
-    address = service.start(
-        state, api_port=port, gateway_port=gateway_port, bind=bind, rate_limit=rate_limit, options=options
-    )
-    if bind != service.LOOPBACK:
+    address = service.start(state, api_port=port, gateway_port=gateway_port, options=options)
+    if address.options.lets_others_in:
         click.echo(
-            f"Other machines reach it on {bind}: with your key they can run programs as you, and they reach its "
-            "applications without one. Nothing is encrypted.",
+            f"Other machines reach it on {address.options.bind}: with your key they can run programs as you, and "
+            "they reach its applications without one. Nothing is encrypted.",
             err=True,
         )
     _show(address, as_json=as_json)
@@ -176,7 +183,7 @@ def status(state: Path | None, *, as_json: bool) -> int:
 
     address = service.status(state)
     if address is None:
-        click.echo(_NOT_RUNNING, err=True)
+        click.echo(f"{_NOT_RUNNING} {service.local_command('up', state)}", err=True)
         return 1
     _show(address, as_json=as_json, limits=_limits(address))
     return 0
@@ -213,7 +220,7 @@ def key(state: Path | None) -> int:
 
     address = service.status(state)
     if address is None:
-        click.echo(_NOT_RUNNING, err=True)
+        click.echo(f"{_NOT_RUNNING} {service.local_command('up', state)}", err=True)
         return 1
     click.echo(address.api_key().reveal())
     return 0
@@ -240,7 +247,7 @@ def env(state: Path | None) -> int:
 
     address = service.status(state)
     if address is None:
-        click.echo(_NOT_RUNNING, err=True)
+        click.echo(f"{_NOT_RUNNING} {service.local_command('up', state)}", err=True)
         return 1
     for name, value in (("CREATEOS_API_URL", address.api_url), ("CREATEOS_API_KEY_FILE", address.key_file)):
         click.echo(f"export {name}={shlex.quote(value)}")
@@ -257,7 +264,7 @@ def _limits(address: Address) -> dict[str, Any]:
 
 
 def _show(address: Address, *, as_json: bool, limits: Mapping[str, Any] | None = None) -> None:
-    facts = {name: value for name, value in address.to_json().items() if name != "admin"} | {**(limits or {})}
+    facts = {**address.to_json(), **(limits or {})}
     lines = (f"{name:15} {'none' if value is None else value}" for name, value in facts.items())
     click.echo(json.dumps(facts) if as_json else "\n".join(lines))
 

@@ -63,7 +63,7 @@ def local(
         A platform of this process alone, in a temporary directory, that ends with it.
     idle_after
         Put to sleep what had no request for so long, such as ``"15m"``; the next request wakes it. None for
-        never. A platform that runs already keeps its own.
+        never. A platform that runs already with another time is refused, not changed.
     admin
         Allow to move its clock and to plan faults, with `createos_nb.platform.admin.Admin`.
 

@@ -96,7 +96,7 @@ def test_a_platform_is_started_found_and_stopped(state):
     assert set(facts) == {"api_url", "mcp_url", "gateway_url", "state_dir", "key_file", "pid"}
     assert not facts["api_url"].endswith("/v1")
 
-    again = createos_nb("local", "up", "--state", str(state), "--json")
+    again = createos_nb("local", "up", "--state", str(state), "--detach", "--json")
     status = createos_nb("local", "status", "--state", str(state), "--json")
     assert json.loads(again.stdout) == facts
     assert json.loads(status.stdout).items() >= facts.items()

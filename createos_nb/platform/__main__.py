@@ -11,12 +11,14 @@ import ipaddress
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import uvicorn
@@ -30,7 +32,7 @@ from createos_nb.platform.budget import RATE_LIMITS
 from createos_nb.platform.faults import CUT
 from createos_nb.platform.options import Options
 from createos_nb.platform.platform import Platform
-from createos_nb.platform.service import Address
+from createos_nb.platform.service import ADDRESS, Address, local_command
 
 
 class _Connection(HttpToolsProtocol):
@@ -97,9 +99,7 @@ def _listen(bind: str, port: int, preferred: str | None) -> socket.socket:
     raise PlatformError("No port is free on this machine.")
 
 
-async def _serve(
-    state: Path, api_port: int, gateway_port: int, *, bind: str, ephemeral: bool, options: Options
-) -> None:
+async def _serve(state: Path, api_port: int, gateway_port: int, *, ephemeral: bool, options: Options) -> None:
     platform = Platform(state, options)
     try:
         stop = asyncio.Event()
@@ -108,11 +108,11 @@ async def _serve(
             loop.add_signal_handler(number, stop.set)
         if ephemeral:
             _stop_at_end_of_input(loop, stop)
-        api_socket = _listen(bind, api_port, platform.store.fact("api_port"))
-        gateway_socket = _listen(bind, gateway_port, platform.store.fact("gateway_port"))
+        api_socket = _listen(options.bind, api_port, platform.store.fact("api_port"))
+        gateway_socket = _listen(options.bind, gateway_port, platform.store.fact("gateway_port"))
         platform.api_url, platform.gateway_url = _origin(api_socket), _origin(gateway_socket)
         await platform.begin()
-        servers = [await _Server(_api_config(platform, bind)).begin(api_socket)]
+        servers = [await _Server(_api_config(platform)).begin(api_socket)]
         # The gateway's socket takes connections from here on; its libraries load while the API answers.
         _announce(platform, state, _origin(api_socket))
         servers.append(await _Server(await _gateway_config(platform)).begin(gateway_socket))
@@ -122,10 +122,10 @@ async def _serve(
         await platform.close()
 
 
-def _api_config(platform: Platform, bind: str) -> uvicorn.Config:
+def _api_config(platform: Platform) -> uvicorn.Config:
     limits = RATE_LIMITS[platform.options.rate_limit]
     return uvicorn.Config(
-        Dated(create_app(platform, limits=limits, address=_outside(bind)), platform.clock),
+        Dated(create_app(platform, limits=limits), platform.clock),
         loop="asyncio",
         http=_Connection,
         ws="none",
@@ -150,12 +150,6 @@ async def _gateway_config(platform: Platform) -> uvicorn.Config:
     return await asyncio.to_thread(load)
 
 
-def _outside(bind: str) -> str:
-    """Return the address, empty when it is one of this machine alone, or stands for all that it has."""
-    address = ipaddress.ip_address(bind)
-    return "" if address.is_loopback or address.is_unspecified else bind
-
-
 def _origin(listener: socket.socket) -> str:
     bind, port = listener.getsockname()[:2]
     address = ipaddress.ip_address(bind)
@@ -168,11 +162,11 @@ def _announce(platform: Platform, state: Path, api_url: str) -> None:
     for name, url in (("api_port", api_url), ("gateway_port", platform.gateway_url)):
         platform.store.remember(name, url.rpartition(":")[2])
     known = (api_url, api_url + ENDPOINT, platform.gateway_url, str(state), str(state / "key"), os.getpid())
-    address = Address(*known, admin=platform.options.admin)
-    temporary = state / "address.json.new"
+    address = Address(*known, options=platform.options)
+    temporary = state / f"{ADDRESS}.new"
     temporary.touch(mode=0o600)
-    temporary.write_text(json.dumps(address.to_json()), encoding="utf-8")
-    temporary.replace(state / "address.json")
+    temporary.write_text(json.dumps(asdict(address)), encoding="utf-8")
+    temporary.replace(state / ADDRESS)
 
 
 def _stop_at_end_of_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
@@ -197,7 +191,7 @@ def _take_lock(state: Path) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         time.sleep(0.05)
-    raise PlatformError(f"Another platform runs on {state}. Stop it with: createos-nb local down.")
+    raise PlatformError(f"Another platform runs on {state}. Stop it with: {local_command('down', state)}.")
 
 
 def main() -> None:
@@ -206,9 +200,9 @@ def main() -> None:
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--api-port", type=int, default=0)
     parser.add_argument("--gateway-port", type=int, default=0)
-    parser.add_argument("--bind", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--options", default="{}", help="createos_nb.platform.options as JSON")
     parser.add_argument("--ephemeral", action="store_true", help="end when standard input does")
+    parser.add_argument("--temporary", action="store_true", help="remove the state at the end")
     arguments = parser.parse_args()
     os.umask(0o077)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -216,13 +210,15 @@ def main() -> None:
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         _take_lock(state)
-        (state / "address.json").unlink(missing_ok=True)
+        (state / ADDRESS).unlink(missing_ok=True)
         try:
             ports = arguments.api_port, arguments.gateway_port
             ephemeral, options = arguments.ephemeral, Options.from_json(arguments.options)
-            asyncio.run(_serve(state, *ports, bind=arguments.bind, ephemeral=ephemeral, options=options))
+            asyncio.run(_serve(state, *ports, ephemeral=ephemeral, options=options))
         finally:
-            (state / "address.json").unlink(missing_ok=True)
+            (state / ADDRESS).unlink(missing_ok=True)
+            if arguments.temporary:
+                shutil.rmtree(state, ignore_errors=True)
     except PlatformError as error:
         sys.exit(str(error))
 

@@ -39,7 +39,7 @@ _OWN: tuple[Operation[..., Any], ...] = (LOAD, users.ADD, *admin.LOCAL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def create_app(platform: Platform, *, limits: Limits = RATE_LIMITS["generous"], address: str = "") -> Guards:
+def create_app(platform: Platform, *, limits: Limits = RATE_LIMITS["generous"]) -> Guards:
     """Return the API of a platform.
 
     Parameters
@@ -48,8 +48,6 @@ def create_app(platform: Platform, *, limits: Limits = RATE_LIMITS["generous"], 
         What the handlers work on.
     limits
         How many requests each key has.
-    address
-        As of `Guards`.
     """
     calls = Calls(platform, Budget(limits, platform.clock.time))
     app = Starlette(
@@ -63,7 +61,7 @@ def create_app(platform: Platform, *, limits: Limits = RATE_LIMITS["generous"], 
     )
     # A path has one spelling; a redirect to another would lead the key astray.
     app.router.redirect_slashes = False
-    return Guards(app, calls.announced, address=address)
+    return Guards(app, calls.announced)
 
 
 def _described(calls: Calls) -> _Endpoint:

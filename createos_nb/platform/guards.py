@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from createos_nb.platform.answers import failure
 
 _PORT = r"(?::\d{1,5})?"
-_LOOPBACK = rf"(?:localhost|127\.0\.0\.1|\[::1\]){_PORT}"
+_LOOPBACK = r"localhost|127\.0\.0\.1|\[::1\]"
 
 REQUEST_ID = "createos_nb.request_id"
 """Where a request's scope has its id."""
@@ -35,21 +35,11 @@ class Guards:
         What answers the others.
     announced
         The headers on how many requests are left, for answers that were not counted.
-    address
-        Where the API listens, when that is not only on this machine: as a literal, which no name can be made to
-        lead to, it is one more host that is answered.
     """
 
-    def __init__(
-        self, app: ASGIApp, announced: Callable[[Headers], Mapping[str, str]], *, address: str = ""
-    ) -> None:
+    def __init__(self, app: ASGIApp, announced: Callable[[Headers], Mapping[str, str]]) -> None:
         self._app = app
         self._announced = announced
-        self._names = "localhost, 127.0.0.1 and [::1]" + (f", and {address}" if address else "")
-        literal = f"[{address}]" if ":" in address else address
-        self._host = re.compile(
-            rf"{_LOOPBACK}|{re.escape(literal)}{_PORT}" if address else _LOOPBACK, re.IGNORECASE
-        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -66,14 +56,18 @@ class Guards:
             await send(message)
 
         headers = Headers(scope=scope)
-        refusal = self._refusal(headers)
+        refusal = _refusal(headers, scope)
         await (failure(*refusal) if refusal else self._app)(scope, receive, marked)
 
-    def _refusal(self, headers: Headers) -> tuple[int, str] | None:
-        hosts = headers.getlist("host")
-        if len(hosts) != 1 or not self._host.fullmatch(hosts[0]):
-            return 421, f"This API answers only to {self._names}."
-        sites, origins = headers.getlist("sec-fetch-site"), headers.getlist("origin")
-        if not {*sites} <= {"none", "same-origin"} or not {*origins} <= {f"http://{hosts[0]}"}:
-            return 403, "Requests from web pages of other sites are refused."
-        return None
+
+def _refusal(headers: Headers, scope: Scope) -> tuple[int, str] | None:
+    hosts = headers.getlist("host")
+    # The address that a connection came to: no name can be made to lead to a literal, as it can to an address.
+    own = (scope.get("server") or ("127.0.0.1",))[0]
+    literal = re.escape(f"[{own}]" if ":" in own else own)
+    if len(hosts) != 1 or not re.fullmatch(rf"(?:{_LOOPBACK}|{literal}){_PORT}", hosts[0], re.IGNORECASE):
+        return 421, f"This API answers only to localhost, 127.0.0.1, [::1] and {own}, not to other names."
+    sites, origins = headers.getlist("sec-fetch-site"), headers.getlist("origin")
+    if not {*sites} <= {"none", "same-origin"} or not {*origins} <= {f"http://{hosts[0]}"}:
+        return 403, "Requests from web pages of other sites are refused."
+    return None

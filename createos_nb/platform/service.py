@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import atexit
 import fcntl
-import ipaddress
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -16,22 +16,21 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from createos_nb.api.secret import Secret
-from createos_nb.errors import PlatformError
+from createos_nb.errors import InvalidArgument, PlatformError
 from createos_nb.markup import one_line
 from createos_nb.platform.options import Options
 from createos_nb.settings import home
 
-RateLimit = Literal["generous", "documented"]
-
-LOOPBACK = "127.0.0.1"
 _POLL_S = 0.01
+_LAST_PORT = 65_535
 DATABASE = "platform.sqlite"
 """The file by which a platform's directory is known."""
+ADDRESS = "address.json"
+"""The file in which a running platform says where it answers."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,8 @@ class Address:
         Its directory, and the file with your key.
     pid
         Its process.
-    admin
-        Whether it has the admin API.
+    options
+        How it behaves.
     """
 
     api_url: str
@@ -60,20 +59,40 @@ class Address:
     state_dir: str
     key_file: str
     pid: int
-    admin: bool = False
+    options: Options = field(default_factory=Options)
+
+    @classmethod
+    def from_file(cls, state: Path) -> Address:
+        """Return what the platform on a state wrote about itself."""
+        known = json.loads((state / ADDRESS).read_text(encoding="utf-8"))
+        return cls(**{**known, "options": Options(**known["options"])})
 
     def api_key(self) -> Secret:
         """Return the key in the key file."""
         return Secret(Path(self.key_file).read_text(encoding="utf-8").strip())
 
     def to_json(self) -> dict[str, str | int]:
-        """Return it as plain values."""
-        return asdict(self)
+        """Return where it answers as plain values, for other programs."""
+        return {name: value for name, value in asdict(self).items() if name != "options"}
 
 
 def default_state() -> Path:
     """Return the directory of the platform that `local` uses when none is named."""
     return home() / "platform"
+
+
+def local_command(verb: str, state: Path | None = None) -> str:
+    """Return the command line that does something to the platform on a state, to be shown to people.
+
+    Parameters
+    ----------
+    verb
+        Such as ``"up"``.
+    state
+        Its directory; default in the package's home.
+    """
+    named = state is not None and state.resolve() != default_state().resolve()
+    return f"createos-nb local {verb}" + (f" --state {shlex.quote(str(state))}" if named else "")
 
 
 def start(
@@ -82,12 +101,10 @@ def start(
     ephemeral: bool = False,
     api_port: int = 0,
     gateway_port: int = 0,
-    bind: str = LOOPBACK,
-    rate_limit: RateLimit = "generous",
     options: Options = Options(),  # noqa: B008 - it is frozen
     timeout_s: float = 20.0,
 ) -> Address:
-    """Start a platform, or return the one that runs on this state already.
+    """Start a platform, or return the one that runs on this state already, if it is as asked.
 
     Parameters
     ----------
@@ -97,38 +114,36 @@ def start(
         It ends with this process, and a temporary directory of its own goes with it.
     api_port, gateway_port
         0 for the ports of its last run, or free ones.
-    bind
-        Address that it listens on. With another than the loopback's, other machines reach its API, which runs
-        programs as you for whoever has the key, and its applications, which need none.
-    rate_limit
-        ``"documented"`` gives each key what the real platform gives: 100 requests a minute, 1000 an hour, 10
-        uploads a minute; one that runs already keeps its own.
     options
-        How else it is to behave; one that runs already keeps its own.
+        How it is to behave. One that runs already is returned if it does all that is asked for here other than by
+        default.
     timeout_s
         Seconds until it must answer.
 
     Raises
     ------
     PlatformError
-        It did not start; the message has its reason.
+        It did not start, or runs already and otherwise than asked; the message has the reason.
+    InvalidArgument
+        A port is none.
     """
-    try:
-        ipaddress.ip_address(bind)
-    except ValueError:
-        raise PlatformError(f"{bind!a} is no IP address to listen on. Use 127.0.0.1, or 0.0.0.0 for all.") from None
+    for port in (api_port, gateway_port):
+        if not 0 <= port <= _LAST_PORT:
+            raise InvalidArgument(f"{port} is no port. Use one from 1 to {_LAST_PORT}, or 0 for a free one.")
     directory = _directory(state, ephemeral=ephemeral)
     running = status(directory)
     if running is not None:
         return _as_asked(running, api_port, gateway_port, options)
     command = [sys.executable, "-m", "createos_nb.platform", "--state", str(directory)]
     command += ["--api-port", str(api_port), "--gateway-port", str(gateway_port)]
-    command += ["--bind", bind, "--options", replace(options, rate_limit=rate_limit).to_json()]
+    command += ["--options", options.to_json()]
+    if ephemeral:
+        command += ["--ephemeral", *(["--temporary"] if state is None else [])]
     log = directory / "platform.log"
     with log.open("ab") as output:
         began = output.tell()
         process = subprocess.Popen(
-            [*command, "--ephemeral"] if ephemeral else command,
+            command,
             stdin=subprocess.PIPE if ephemeral else subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -144,12 +159,19 @@ def start(
 
 
 def _as_asked(address: Address, api_port: int, gateway_port: int, options: Options) -> Address:
-    """Return the address, or raise when it has not the ports, or not the admin API, that were asked for."""
-    if options.admin and not address.admin:
-        raise PlatformError("The platform runs already, without --admin. Stop it first: createos-nb local down.")
+    """Return the address, or raise when it is not as asked."""
+    otherwise = [
+        f"{name}={getattr(address.options, name)!r}, not {value!r}"
+        for name, value in options.missing_from(address.options).items()
+    ]
     for port, url in ((api_port, address.api_url), (gateway_port, address.gateway_url)):
         if port and not url.endswith(f":{port}"):
-            raise PlatformError(f"The platform runs already, on {url}. Stop it first: createos-nb local down.")
+            otherwise.append(f"on {url}, not port {port}")
+    if otherwise:
+        raise PlatformError(
+            f"The platform runs already, with {'; '.join(otherwise)}. To change that, stop it first: "
+            f"{local_command('down', Path(address.state_dir))}."
+        )
     return address
 
 
@@ -227,7 +249,9 @@ def log_lines(state: Path | None = None, count: int = 50) -> list[str]:
         with log.open(encoding="utf-8", errors="replace") as lines:
             return [one_line(line) for line in deque(lines, maxlen=count)]
     except OSError:
-        raise PlatformError(f"There is no log {log}. Start the platform with: createos-nb local up.") from None
+        raise PlatformError(
+            f"There is no log {log}. Start the platform with: {local_command('up', state)}."
+        ) from None
 
 
 def _is_locked(directory: Path) -> bool:
@@ -243,8 +267,8 @@ def _is_locked(directory: Path) -> bool:
 
 
 def _read(directory: Path) -> Address | None:
-    with suppress(OSError, ValueError, TypeError):
-        return Address(**json.loads((directory / "address.json").read_text(encoding="utf-8")))
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        return Address.from_file(directory)
     return None
 
 
@@ -309,12 +333,13 @@ def reset(state: Path | None = None) -> None:
 
 
 def _end(process: subprocess.Popen[bytes], temporary: Path | None) -> None:
-    """End an ephemeral platform by closing its input, and remove its temporary directory."""
+    """End an ephemeral platform by closing its input; it removes its temporary directory, unless it hangs."""
     if process.stdin is not None:
         process.stdin.close()
     try:
         process.wait(10)
     except subprocess.TimeoutExpired:
         process.kill()
-    if temporary is not None:
-        shutil.rmtree(temporary, ignore_errors=True)
+        process.wait()
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)

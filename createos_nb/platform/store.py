@@ -13,6 +13,7 @@ import asyncio
 import hashlib
 import json
 import os
+import shlex
 import sqlite3
 import threading
 import uuid
@@ -134,7 +135,7 @@ class Store:
         if not fresh and not (path.exists() and path.stat().st_size):
             raise PlatformError(
                 f"{path} is gone, but other files of this platform are there. Restore it, or start anew with: "
-                "createos-nb local reset."
+                f"createos-nb local reset --state {shlex.quote(str(path.parent))}"
             )
         self._lock = threading.RLock()
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)

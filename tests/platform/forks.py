@@ -6,7 +6,6 @@ its interpreter was not started for it: a server process that has imported every
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import signal
@@ -58,7 +57,7 @@ class Fork:
 
     def _address(self) -> Address | None:
         try:
-            address = Address(**json.loads((self.state / "address.json").read_text()))
+            address = Address.from_file(self.state)
         except (OSError, ValueError):
             return None
         return address if address.pid == self._process.pid else None

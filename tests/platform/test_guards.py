@@ -16,6 +16,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from click.testing import CliRunner
@@ -23,9 +24,10 @@ from click.testing import CliRunner
 from createos_nb.api.client import Client
 from createos_nb.api.operation import OPERATIONS
 from createos_nb.cli import main
-from createos_nb.errors import PlatformError
+from createos_nb.errors import InvalidArgument, PlatformError
 from createos_nb.platform import service
 from createos_nb.platform.handlers import HANDLERS
+from createos_nb.platform.options import Options
 from createos_nb.platform.users import ADD
 from tests.platform.conftest import eventually
 
@@ -146,17 +148,26 @@ def test_only_this_machine_is_let_in_unless_a_flag_says_otherwise(tmp_path):
         for host, status in (("localhost", 200), ("192.168.7.7", 421), ("0.0.0.0", 421), ("attacker.example", 421)):
             request = f"GET /v1/users/me HTTP/1.1\r\nHost: {host}\r\nX-Api-Key: {key}\r\n\r\n"
             assert raw(second, request) == status, host
+        port = second.api_url.rpartition(":")[2]
+        there = httpx.get(f"http://{own_address()}:{port}/v1/users/me", headers={"X-Api-Key": key}, trust_env=False)
+        assert there.status_code == 200, "as another machine would ask"
+        again = CliRunner().invoke(main, ["local", "up", "--state", str(state)])
+        assert "run programs as you" in again.stderr, "it is said whenever it is so, not when it is asked for"
     finally:
         service.stop(state)
 
 
-def test_an_address_that_it_listens_on_is_one_more_host(tmp_path, http_of):
+def own_address():
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
         probe.connect(("192.0.2.1", 9))  # nothing is sent; it only chooses an address of this machine
-        own = probe.getsockname()[0]
+        return probe.getsockname()[0]
+
+
+def test_an_address_that_it_listens_on_is_one_more_host(tmp_path, http_of):
+    own = own_address()
     state = tmp_path / "state"
     try:
-        address = service.start(state, bind=own)
+        address = service.start(state, options=Options(bind=own))
         assert address.api_url.startswith(f"http://{own}:")
         assert http_of(address).get("/v1/users/me").status_code == 200
         assert http_of(address).get("/v1/users/me", headers={"Host": "192.0.2.99"}).status_code == 421
@@ -166,8 +177,8 @@ def test_an_address_that_it_listens_on_is_one_more_host(tmp_path, http_of):
 
 @pytest.mark.parametrize("bind", ["localhost", "all", "", "192.0.2.1"])
 def test_what_cannot_be_listened_on_is_said(tmp_path, bind):
-    with pytest.raises(PlatformError, match="listen on"):
-        service.start(tmp_path / "state", bind=bind)
+    with pytest.raises((PlatformError, InvalidArgument), match="listen on"):
+        service.start(tmp_path / "state", options=Options(bind=bind))
 
 
 # --- P09 ----------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import pytest
 
 from createos_nb.platform import service
 from createos_nb.platform.budget import RATE_LIMITS, Budget
+from createos_nb.platform.options import Options
 
 NOON = 1_800_000_000  # a whole hour
 
@@ -57,7 +58,7 @@ def test_a_minute_has_ten_uploads_which_are_requests_too(documented):
 
 
 def test_a_platform_is_started_with_the_documented_limits_when_asked(tmp_path):
-    address = service.start(tmp_path / "state", rate_limit="documented")
+    address = service.start(tmp_path / "state", options=Options(rate_limit="documented"))
     try:
         headers = {"X-Api-Key": address.api_key().reveal()}
         with httpx.Client(base_url=address.api_url, headers=headers, trust_env=False) as http:

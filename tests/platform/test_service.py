@@ -11,13 +11,15 @@ import subprocess
 import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
-from createos_nb.errors import PlatformError
+from createos_nb.errors import InvalidArgument, PlatformError
 from createos_nb.platform import service
+from createos_nb.platform.options import Options
 from createos_nb.platform.store import VERSION
 from tests.platform.conftest import eventually
 
@@ -43,7 +45,7 @@ def test_it_answers_as_soon_as_it_is_started(state):
     address = service.start(state)
     assert user_of(address)
     assert service.status(state) == address
-    assert address.to_json() == json.loads((state / "address.json").read_text())
+    assert address.to_json().items() <= json.loads((state / "address.json").read_text()).items()
     assert httpx.get(address.gateway_url, trust_env=False).status_code == 421
 
 
@@ -113,6 +115,44 @@ def test_a_running_platform_on_other_ports_is_not_taken_for_the_wanted_one(state
     assert service.start(state, api_port=port) == address
     with pytest.raises(PlatformError, match="runs already"):
         service.start(state, api_port=port + 1 if port < 65535 else port - 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (Options(admin=True), "admin=False, not True"),
+        (Options(rate_limit="documented"), "rate_limit='generous', not 'documented'"),
+        (Options(idle_s=90), "idle_s=3600, not 90"),
+        (Options(bind="0.0.0.0"), "bind='127.0.0.1', not '0.0.0.0'"),
+    ],
+)
+def test_a_running_platform_that_is_otherwise_than_asked_is_refused(state, asked, words):
+    """Nobody is told that a limit is in force which is not."""
+    address = service.start(state, options=Options(idle_s=3600))
+    assert service.start(state) == service.start(state, options=Options(idle_s=3600)) == address
+    with pytest.raises(PlatformError, match="runs already") as refused:
+        service.start(state, options=asked)
+    assert words in str(refused.value)
+    assert f"createos-nb local down --state {state}" in str(refused.value)
+
+
+@pytest.mark.parametrize("port", [-1, 65_536])
+def test_a_port_that_is_none_is_refused_before_anything_starts(state, port):
+    with pytest.raises(InvalidArgument, match=f"{port} is no port"):
+        service.start(state, gateway_port=port)
+    assert not state.exists()
+
+
+def test_a_temporary_platform_leaves_nothing_when_the_process_that_started_it_is_killed():
+    program = (
+        "import os; from createos_nb.platform import service\n"
+        "print(service.start(ephemeral=True).state_dir, flush=True)\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    directory = Path(shown.stdout.strip())
+    assert directory.name.startswith("createos-nb-"), shown.stderr
+    eventually(lambda: not directory.exists())
 
 
 def test_why_it_does_not_start_is_said(state):
