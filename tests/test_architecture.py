@@ -65,6 +65,7 @@ ONLY_IN = {
     "fsspec": {"archive"},
     "psutil": {"platform"},
     "httpx": {"api", "traffic"},
+    "httpcore": {"api"},
     "httpx2": {"api"},
     "mcp": {"api", "platform"},
     "click": {"cli", "demo"},
@@ -264,4 +265,7 @@ def test_no_path_of_the_api_is_written_outside_the_declarations():
 
 
 def test_only_the_drivers_and_the_traffic_speak_http():
-    assert {found.importer for found in IMPORTS if found.imported == "httpx"} == {"api.rest", "traffic"}
+    assert {found.importer for found in IMPORTS if found.imported == "httpx"} == {
+        *("api.rest", "api.connection", "traffic")
+    }
+    assert {found.importer for found in IMPORTS if found.imported == "httpcore"} == {"api.rest", "api.connection"}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-import httpx
 import pytest
 
 import createos_nb as cos
 from createos_nb import schema
+from createos_nb.api.rest import RestTransport
 from createos_nb.errors import InvalidArgument
 from createos_nb.platform import service
 from createos_nb.workspace import Workspace
@@ -75,14 +75,14 @@ def test_markers_are_named_for_what_they_are(told):
 
 def test_it_costs_as_many_requests_as_it_says(broken, monkeypatch):
     sent = []
-    real = httpx.Client.send
+    real = RestTransport.send
 
-    def counted(self, request, **options):
-        sent.append(request.url.path)
-        return real(self, request, **options)
+    def counted(self, request):
+        sent.append(request.path)
+        return real(self, request)
 
     prod = Workspace(broken.api)["shop/production"]  # to which nothing is known from the tests before
-    monkeypatch.setattr(httpx.Client, "send", counted)
+    monkeypatch.setattr(RestTransport, "send", counted)
     assert prod.blame().requests == len(sent) == 4
     sent.clear()
     assert prod.blame(start=time.time() - 3000, end=time.time() - 1200).requests == len(sent) == 2

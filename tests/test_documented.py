@@ -10,6 +10,7 @@ import re
 import pytest
 
 import createos_nb
+import createos_nb.api.declarations  # of every operation
 from createos_nb.api.operation import OPERATIONS, Operation
 from createos_nb.api.procedure import Procedure
 

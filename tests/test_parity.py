@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic.alias_generators import to_camel
 
-import createos_nb.api.client  # noqa: F401 - declares every operation
+import createos_nb.api.declarations  # noqa: F401 - of every operation
 from createos_nb.api.operation import OPERATIONS
 from createos_nb.api.path import names
 

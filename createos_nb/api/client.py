@@ -11,23 +11,12 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from createos_nb import settings as _settings
-from createos_nb.api.account import Account, AsyncAccount
-from createos_nb.api.analytics import AnalyticsOperations, AsyncAnalyticsOperations
-from createos_nb.api.api_keys import APIKeys, AsyncAPIKeys
-from createos_nb.api.apps import Apps, AsyncApps
 from createos_nb.api.budget import LONGEST_WAIT_S, Budget, Lane, Pace
-from createos_nb.api.cronjobs import AsyncCronjobs, Cronjobs
-from createos_nb.api.deployments import AsyncDeployments, Deployments
-from createos_nb.api.domains import AsyncDomains, Domains
 from createos_nb.api.driver import AsyncDriver, Driver
-from createos_nb.api.environments import AsyncEnvironments, Environments
-from createos_nb.api.github import AsyncGithub, Github
 from createos_nb.api.mcp import AsyncMcpTransport, McpTransport
-from createos_nb.api.projects import AsyncProjects, Projects
+from createos_nb.api.nouns import AsyncNouns, Nouns
 from createos_nb.api.rest import AsyncRestTransport, RestTransport
 from createos_nb.api.secret import Secret
-from createos_nb.api.security_scans import AsyncSecurityScans, SecurityScans
-from createos_nb.api.templates import AsyncTemplates, Templates
 from createos_nb.errors import InvalidArgument, SettingsError
 
 T = TypeVar("T")
@@ -82,7 +71,7 @@ def _info(chosen: _settings.Settings, driver: Driver | AsyncDriver) -> dict[str,
     }
 
 
-class Client:
+class Client(Nouns):
     """The typed client, blocking; safe to use from several threads.
 
     Parameters
@@ -97,7 +86,8 @@ class Client:
         ``"rest"``, or ``"mcp"`` for tool calls at ``/mcp``; the operations are the same, but for the few that
         have no tool and raise `NotOverMCP`.
     timeout_s
-        Seconds without a byte until a request counts as unanswered.
+        Seconds that a piece of a request may take to be sent, and that an answer may take to come whole, until it
+        counts as unanswered.
     lane, patience_s
         How to wait for a place in the key's budget; see `paced`.
 
@@ -127,22 +117,7 @@ class Client:
         kind = _chosen(transport, _TRANSPORTS)
         self._settings = _settings.resolve(api_url, api_key=api_key, access_token=access_token)
         budget = _budget(self._settings)
-        self._begin(Driver(kind(self._settings, timeout_s=timeout_s), budget, _pace(lane, patience_s)))
-
-    def _begin(self, driver: Driver) -> None:
-        self._driver = driver
-        self.projects = Projects(self._driver)
-        self.environments = Environments(self._driver)
-        self.deployments = Deployments(self._driver)
-        self.domains = Domains(self._driver)
-        self.analytics = AnalyticsOperations(self._driver)
-        self.account = Account(self._driver)
-        self.api_keys = APIKeys(self._driver)
-        self.templates = Templates(self._driver)
-        self.security_scans = SecurityScans(self._driver)
-        self.github = Github(self._driver)
-        self.cronjobs = Cronjobs(self._driver)
-        self.apps = Apps(self._driver)
+        self._driver = Driver(kind(self._settings, timeout_s=timeout_s), budget, _pace(lane, patience_s))
 
     @property
     def settings(self) -> _settings.Settings:
@@ -166,7 +141,7 @@ class Client:
         """
         other = object.__new__(Client)
         other._settings = self._settings
-        other._begin(self._driver.paced(replace(_pace(lane, patience_s), stop=stop)))
+        other._driver = self._driver.paced(replace(_pace(lane, patience_s), stop=stop))
         return other
 
     @property
@@ -199,7 +174,7 @@ class Client:
         return f"Client({self._settings.api_url}, key from {self._settings.source})"
 
 
-class AsyncClient:
+class AsyncClient(AsyncNouns):
     """The typed client, awaiting: the same operations with the same signatures as `Client`."""
 
     def __init__(
@@ -216,22 +191,7 @@ class AsyncClient:
         kind = _chosen(transport, _ASYNC_TRANSPORTS)
         self._settings = _settings.resolve(api_url, api_key=api_key, access_token=access_token)
         budget = _budget(self._settings)
-        self._begin(AsyncDriver(kind(self._settings, timeout_s=timeout_s), budget, _pace(lane, patience_s)))
-
-    def _begin(self, driver: AsyncDriver) -> None:
-        self._driver = driver
-        self.projects = AsyncProjects(self._driver)
-        self.environments = AsyncEnvironments(self._driver)
-        self.deployments = AsyncDeployments(self._driver)
-        self.domains = AsyncDomains(self._driver)
-        self.analytics = AsyncAnalyticsOperations(self._driver)
-        self.account = AsyncAccount(self._driver)
-        self.api_keys = AsyncAPIKeys(self._driver)
-        self.templates = AsyncTemplates(self._driver)
-        self.security_scans = AsyncSecurityScans(self._driver)
-        self.github = AsyncGithub(self._driver)
-        self.cronjobs = AsyncCronjobs(self._driver)
-        self.apps = AsyncApps(self._driver)
+        self._driver = AsyncDriver(kind(self._settings, timeout_s=timeout_s), budget, _pace(lane, patience_s))
 
     def paced(self, *, lane: Lane = "background", patience_s: float = 900.0) -> AsyncClient:
         """Return a client that shares this one's connections and budget, and waits in another way.
@@ -245,7 +205,7 @@ class AsyncClient:
         """
         other = object.__new__(AsyncClient)
         other._settings = self._settings
-        other._begin(self._driver.paced(_pace(lane, patience_s)))
+        other._driver = self._driver.paced(_pace(lane, patience_s))
         return other
 
     def now(self) -> datetime:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from filelock import FileLock
-
 
 def opened(path: Path | None, schema: str, *, timeout_s: float) -> sqlite3.Connection:
     """Open a file that only its owner may read, made when it is missing.
@@ -29,6 +27,8 @@ def opened(path: Path | None, schema: str, *, timeout_s: float) -> sqlite3.Conne
     """
     if path is None:
         return _with_tables(":memory:", schema, timeout_s)
+    from filelock import FileLock  # loads asyncio, for a lock that is needed once in a process
+
     # Changing a new file's journal fails at once, whatever the timeout, while another process opens it.
     with FileLock(f"{path}.lock", timeout=timeout_s, mode=0o600):
         # Only when it is missing: closing a file drops all locks that this process has on it, also those of its

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from createos_nb.api.budget import Budget, Pace, Retries
+from createos_nb.api.budget import Budget, Pace
 from createos_nb.api.clock import PlatformClock
 from createos_nb.api.message import Exchange, Request, Reserve, Response, Step, Unanswered, Work
+from createos_nb.api.retries import Retries
 from createos_nb.errors import ConnectionFailed, GivenUp, OutcomeUnknown
 
 T = TypeVar("T")

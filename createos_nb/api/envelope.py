@@ -46,12 +46,15 @@ def data_of(request: Request, response: Response) -> Any:
             f"{request} was redirected to {_target(response)}; the key was not sent there. Check the API URL.",
         )
     body = _json(response)
-    refusal = refusal_in(body)
-    if response.status >= 400 or refusal is not None:
-        raise _failure(request, response, request.hidden_in(refusal or _text(response)))
+    refused = response.status >= 400 or refusal_in(body) is not None
+    if refused:
+        said = request.hidden_in(refusal_in(body) or _text(response))
+        body = None  # A verbose traceback shows it, what was sent in clear.
+        raise _failure(request, response, said)
     data = _data(body)
     if data is _MISSING:
         said = request.hidden_in(_text(response))
+        body = None
         raise UnexpectedResponse(
             f"{request} answered HTTP {response.status} with something that is not a CreateOS answer "
             f"({one_line(said, limit=80) or 'empty'}). Check the API URL and any proxy in between.",

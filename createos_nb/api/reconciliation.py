@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal
 
+import createos_nb.api.declarations  # noqa: F401 - what reads back is of other nouns
 from createos_nb.api.budget import UPLOADS
 from createos_nb.api.envelope import served_at
 from createos_nb.api.exchange import answered

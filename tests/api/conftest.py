@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import createos_nb.api.declarations  # noqa: F401 - of every operation
 from createos_nb.api.cronjobs import HttpCall
 from createos_nb.api.deployments import EncodedFile, SourceFile
 from createos_nb.api.environments import EnvironmentSettings, Resources

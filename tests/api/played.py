@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 
 from createos_nb import errors
 from createos_nb.api.message import Request, Reserve, Response, Sleep
+from createos_nb.api.nouns import Nouns
+
+
+def nouns(client):
+    """The client's groups of operations, by name."""
+    return {name: getattr(client, name) for name, held in vars(Nouns).items() if isinstance(held, cached_property)}
 
 
 class Played:

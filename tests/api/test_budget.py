@@ -16,11 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from createos_nb.api.budget import DOCUMENTED, HOUR_S, MINUTE_S, Budget, Pace, Retries
+from createos_nb.api.budget import DOCUMENTED, HOUR_S, MINUTE_S, MOST_STOCK, Budget, Pace
 from createos_nb.api.client import Client
 from createos_nb.api.driver import Driver
 from createos_nb.api.exchange import send
 from createos_nb.api.message import Request, Response
+from createos_nb.api.retries import Retries
 from createos_nb.errors import InvalidArgument, OutcomeUnknown, RateLimited, ServerError
 
 PATIENT = Pace(patience_s=7200)
@@ -111,6 +112,51 @@ def test_a_place_that_is_given_back_can_be_had_again(budget):
     _, place = budget.reserve(request("idempotent"), PATIENT)
     budget.release(request("idempotent"), place)
     assert budget.reserve(request("idempotent"), Pace(patience_s=0))[0] == 0
+
+
+PLENTY = response(x_ratelimit_limit="600000")
+
+
+def booked(budget):
+    return budget.state()["minute"]["limit"] - budget.state()["minute"]["remaining"]
+
+
+def test_where_places_are_plenty_a_second_is_written_down_once(tmp_path, clock):
+    mine, theirs = (Budget(tmp_path / "b.sqlite3", clock=clock) for _ in range(2))
+    mine.learn(PLENTY)
+    for _ in range(MOST_STOCK):
+        assert mine.reserve(request(), PATIENT) == (0, int(clock.now))
+    assert booked(mine) == booked(theirs) == MOST_STOCK, "known to others before any is used"
+    mine.reserve(request(), PATIENT)
+    assert booked(theirs) == 2 * MOST_STOCK
+    clock.now += 1
+    mine.reserve(request(), PATIENT)
+    assert booked(theirs) == 3 * MOST_STOCK, "what was not used in its second is not used later"
+    mine.reserve(UPLOAD, PATIENT)
+    assert booked(theirs) == 3 * MOST_STOCK + 1, "uploads have no stock"
+
+
+def test_where_places_are_few_none_is_booked_that_is_not_asked_for(tmp_path, clock):
+    budget = Budget(tmp_path / "b.sqlite3", clock=clock)
+    budget.reserve(request(), PATIENT)
+    assert booked(budget) == 1, "of a hundred a minute"
+    budget.learn(response(x_ratelimit_limit="12000"))
+    for _ in range(6_020):
+        budget.reserve(request(), PATIENT)
+        clock.now += 0.0001
+    assert 6_000 <= (half := booked(budget)) < 6_100
+    for asked in range(1, 20):
+        clock.now += 1
+        budget.reserve(request(), PATIENT)
+        assert booked(budget) == half + asked, "over half of what there is, each is booked by itself"
+
+
+def test_a_refusal_ends_the_stock(tmp_path, clock):
+    budget = Budget(tmp_path / "b.sqlite3", clock=clock)
+    budget.learn(PLENTY)
+    assert budget.reserve(request(), PATIENT)[0] == 0
+    budget.learn(Response(429, {"retry-after": "7"}, b""))
+    assert budget.reserve(request(), PATIENT)[0] == pytest.approx(7, abs=1)
 
 
 @settings(max_examples=40, deadline=None)

@@ -26,7 +26,7 @@ from createos_nb.api.message import Request
 from createos_nb.api.operation import OPERATIONS
 from createos_nb.api.secret import Secret
 from createos_nb.errors import CreateOSError
-from tests.api.played import Played, itself, success
+from tests.api.played import Played, itself, nouns, success
 
 KEY = "skp_canary-0123456789abcdef~0123456789"
 VALUE = 'var_canary"<é>&/+\\ 0123456789'
@@ -132,7 +132,7 @@ def views(value):
 
 
 def method_of(client, declared):
-    for noun in vars(client).values():
+    for noun in nouns(client).values():
         held = getattr(type(noun), declared.attribute, None)
         if held is declared:
             return getattr(noun, declared.attribute)

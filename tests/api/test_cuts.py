@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-import createos_nb.api.client  # noqa: F401 - declares every operation
+import createos_nb.api.declarations  # noqa: F401 - of every operation
 from createos_nb.api.message import Unanswered
 from createos_nb.api.operation import OPERATIONS
 from createos_nb.errors import ConnectionFailed, OutcomeUnknown, ServerError

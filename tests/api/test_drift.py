@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-import createos_nb.api.client  # noqa: F401 - declares every operation
+import createos_nb.api.declarations  # noqa: F401 - of every operation
 from createos_nb.api.deployments import STATUSES
 from createos_nb.api.model import Timestamp
 from createos_nb.api.operation import OPERATIONS

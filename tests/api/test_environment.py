@@ -90,6 +90,13 @@ def test_a_proxy_of_the_environment_is_used_shown_without_its_password_and_sees_
     assert KEY.encode() not in b"".join(seen)
 
 
+def test_a_proxy_of_a_kind_that_cannot_be_used_is_refused_without_its_password(delete, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "gopher://ada:s3cret@127.0.0.1:1")
+    with pytest.raises(errors.SettingsError, match="HTTPS_PROXY takes http") as raised:
+        delete(REMOTE)
+    assert "s3cret" not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     "more",
     [{"NO_PROXY": "createos.invalid"}, {"NO_PROXY": "*"}, {"HTTPS_PROXY": ""}],

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import createos_nb.api.client  # noqa: F401 - declares every operation
+import createos_nb.api.declarations  # noqa: F401 - of every operation
 from createos_nb import errors
 from createos_nb.api.account import User
 from createos_nb.api.envelope import retry_after_s

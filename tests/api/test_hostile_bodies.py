@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import gzip
 import socket
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import zlib
 
 import pytest
 
-from createos_nb import errors
+from createos_nb import AsyncClient, errors
 from createos_nb.api.client import Client
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n"
@@ -115,9 +117,49 @@ def test_it_is_one_of_our_errors_within_200_mb(body):
     assert int(peak_mb) <= 200
 
 
-def test_an_answer_that_drips_ends_with_the_calls_own_time():
-    with serving(dripping) as url, Client(url, api_key="skp_local_x", timeout_s=0.5) as client:
+def dripping_head(write):
+    write(HEAD)
+    for number in range(300):
+        write(b"x-%d: y\r\n" % number)
+        time.sleep(0.1)
+
+
+def dripping_promises(write):
+    for _ in range(300):
+        write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        time.sleep(0.1)
+
+
+def blocking(url):
+    with Client(url, api_key="skp_local_x", timeout_s=0.5) as client:
+        client.projects.delete("p")
+
+
+def awaiting(url):
+    async def run():
+        async with AsyncClient(url, api_key="skp_local_x", timeout_s=0.5) as client:
+            await client.projects.delete("p")
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("delete", [blocking, awaiting])
+@pytest.mark.parametrize("drips", [dripping, dripping_head, dripping_promises])
+def test_an_answer_that_drips_ends_with_the_calls_own_time(drips, delete):
+    with serving(drips) as url:
         began = time.monotonic()
         with pytest.raises(errors.OutcomeUnknown, match="did not end"):
-            client.projects.delete("p")
-        assert time.monotonic() - began < 5
+            delete(url)
+        assert time.monotonic() - began < 15, "not the 30 s of the answer"
+
+
+@pytest.mark.parametrize("delete", [blocking, awaiting])
+def test_an_answer_that_comes_packed_is_read_and_one_that_cannot_be_unpacked_is_none(delete):
+    body = b'{"status": "success", "data": "deleted"}'
+    with serving(lambda write: write(HEAD + b"content-encoding: gzip\r\n\r\n" + gzip.compress(body))) as url:
+        delete(url)
+    with (
+        serving(lambda write: write(HEAD + b"content-encoding: gzip\r\n\r\n" + body)) as url,
+        pytest.raises(errors.OutcomeUnknown, match="DecodingError"),
+    ):
+        delete(url)

@@ -34,6 +34,7 @@ from createos_nb.api.message import Request
 from createos_nb.api.operation import OPERATIONS
 from createos_nb.api.secret import Secret
 from createos_nb.settings import resolve
+from tests.api.played import nouns
 
 KEY = "skp_canary_0123456789"
 MODERN = "2026-07-28"
@@ -257,7 +258,7 @@ NOWHERE = "00000000-0000-4000-8000-000000000000"
 
 def method_of(client: Any, name: str) -> Callable[..., Any]:
     """The client's method for an operation."""
-    for resource in vars(client).values():
+    for resource in nouns(client).values():
         for kind in type(resource).__mro__:
             for attribute, value in vars(kind).items():
                 if value is OPERATIONS[name]:

@@ -19,6 +19,7 @@ from createos_nb.api.projects import ImageSettings, Projects, UploadSettings, Vc
 from createos_nb.api.secret import Secret
 from createos_nb.api.wire import wire
 from createos_nb.errors import BadRequest, InvalidArgument
+from tests.api.played import nouns
 
 URL = "http://127.0.0.1:1"
 
@@ -226,10 +227,9 @@ def test_the_documentation_ends_with_the_endpoint_and_the_tool(client):
 @pytest.mark.anyio
 async def test_both_colours_have_the_same_nouns_methods_and_signatures(client):
     async with AsyncClient(URL, api_key="k") as awaiting:
-        nouns = {name for name in vars(client) if not name.startswith("_")}
-        assert nouns == {name for name in vars(awaiting) if not name.startswith("_")}
-        for noun in nouns:
-            blocking_noun, awaiting_noun = getattr(client, noun), getattr(awaiting, noun)
+        assert nouns(client).keys() == nouns(awaiting).keys()
+        for noun, blocking_noun in nouns(client).items():
+            awaiting_noun = getattr(awaiting, noun)
             methods = {name for name in dir(blocking_noun) if not name.startswith("_")}
             assert methods == {name for name in dir(awaiting_noun) if not name.startswith("_")}
             for name in methods - {"run"}:
@@ -241,7 +241,7 @@ async def test_both_colours_have_the_same_nouns_methods_and_signatures(client):
 def test_every_declared_operation_is_a_method_of_the_client(client):
     reachable = {
         declared.name
-        for noun in vars(client).values()
+        for noun in nouns(client).values()
         for kind in type(noun).__mro__
         for declared in vars(kind).values()
         if isinstance(declared, module.Operation)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import createos_nb.api.client  # noqa: F401 - declares every operation
+import createos_nb.api.declarations  # noqa: F401 - of every operation
 from createos_nb.api import path
 from createos_nb.api.operation import OPERATIONS
 from createos_nb.errors import InvalidArgument

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import httpx
 import pytest
+
+from createos_nb.api.rest import RestTransport
 
 
 @pytest.fixture
@@ -26,11 +27,11 @@ def application(tmp_path, shop):
 def requests(monkeypatch):
     """Every request that this process sends, as method and path."""
     sent = []
-    send = httpx.Client.send
+    send = RestTransport.send
 
-    def counted(self, request, **options):
-        sent.append(f"{request.method} {request.url.path}")
-        return send(self, request, **options)
+    def counted(self, request):
+        sent.append(f"{request.method} {request.path}")
+        return send(self, request)
 
-    monkeypatch.setattr(httpx.Client, "send", counted)
+    monkeypatch.setattr(RestTransport, "send", counted)
     return sent

@@ -13,6 +13,7 @@ from createos_nb.api.client import Client
 from createos_nb.api.message import Exchange, Request
 from createos_nb.api.operation import OPERATIONS
 from createos_nb.endpoints import reach
+from tests.api.played import nouns
 
 
 class Wire:
@@ -56,9 +57,8 @@ def wired(platform):
     """A client on the platform, and its wire."""
     with Client(platform.api_url, api_key=platform.api_key()) as client:
         wire = Wire(client._driver)
-        for noun in vars(client).values():
-            if hasattr(noun, "_driver"):
-                noun._driver = wire
+        for noun in nouns(client).values():
+            noun._driver = wire
         yield client, wire
 
 
