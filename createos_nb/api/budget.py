@@ -10,6 +10,7 @@ seconds longer than it is, for the rounding and for requests that are not equall
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -18,14 +19,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal
 
 from createos_nb.api.database import opened
 from createos_nb.api.envelope import announced, retry_after_s
 from createos_nb.api.message import Request, Response
+from createos_nb.api.window import booked, first_free
 from createos_nb.errors import RateLimited
+
+_log = logging.getLogger("createos_nb.api")
 
 Lane = Literal["interactive", "background"]
 """Whom a request is for: a person who waits, or work that can."""
@@ -203,7 +206,7 @@ class Budget:
             }
             left = {}
             for name, (kind, length, limit) in windows.items():
-                used = _sum(database, kind, int(now) - length, int(now))
+                used = booked(database, kind, int(now) - length, int(now))
                 left[name] = {"limit": limit, "remaining": max(0, limit - used)}
             known = "announced" if self._learnt(database, now) else "documented"
         shared = self._path is not None
@@ -234,7 +237,7 @@ class Budget:
             return 1
         for length, limit in ((MINUTE_S, limits.minute), (HOUR_S, limits.hour)):
             first = second - length - _MARGIN_S
-            if _sum(database, "request", first, second + LONGEST_WAIT_S) + places > limit // 2:
+            if booked(database, "request", first, second + LONGEST_WAIT_S) + places > limit // 2:
                 return 1
         return places
 
@@ -249,7 +252,10 @@ class Budget:
         for _ in range(len(windows) + 1):
             before = latest
             for kind, length, limit, name in windows:
-                second = _free(database, kind, length + _MARGIN_S, _allowed(limit, request, pace), latest)
+                allowed = _allowed(limit, request, pace)
+                second = first_free(
+                    database, kind, length + _MARGIN_S, allowed, latest, longest_wait_s=LONGEST_WAIT_S
+                )
                 if second > latest:
                     latest, hindering = second, name
             if latest == before:
@@ -268,7 +274,7 @@ class Budget:
     def _notice_others(self, now: int, limit: int, remaining: int) -> None:
         """Book what somebody else has used of the same key, as far as it shows."""
         with self._transaction() as database:
-            own = _sum(database, "request", now - MINUTE_S - _MARGIN_S, now)
+            own = booked(database, "request", now - MINUTE_S - _MARGIN_S, now)
             if (others := limit - remaining - own) > 0:
                 database.execute(
                     "INSERT INTO spent VALUES (?, 'request', ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
@@ -287,19 +293,29 @@ class Budget:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             try:
-                database = self._opened()
-                database.execute("BEGIN IMMEDIATE")
-            except sqlite3.Error as error:
-                database = self._alone(error)
-                database.execute("BEGIN IMMEDIATE")
-            try:
+                database = self._begun()
                 yield database
             except BaseException:
-                with suppress(sqlite3.Error):
-                    database.execute("ROLLBACK")
+                self._roll_back()
                 raise
             with suppress(sqlite3.Error):  # of a full disk: a count is lost, not a request
                 database.execute("COMMIT")
+
+    def _begun(self) -> sqlite3.Connection:
+        """Return the database in a new transaction."""
+        try:
+            database = self._opened()
+            self._roll_back()  # What a call left that was interrupted anywhere.
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            database = self._alone(error)
+            database.execute("BEGIN IMMEDIATE")
+        return database
+
+    def _roll_back(self) -> None:
+        if self._database is not None and self._database.in_transaction:
+            with suppress(sqlite3.Error):
+                self._database.execute("ROLLBACK")
 
     def _opened(self) -> sqlite3.Connection:
         """Return the database; when its file fails, one of this process alone: nobody is to be kept waiting."""
@@ -320,6 +336,9 @@ class Budget:
     def _alone(self, error: Exception) -> sqlite3.Connection:
         self._path, self._reason = None, f"its file cannot be used: {error}"
         self._database = None
+        self._known.clear()
+        self._stock = (0, 0)
+        _log.warning("The budget of requests is no longer shared with your other processes: %s", self._reason)
         return self._opened()
 
     def close(self) -> None:
@@ -344,35 +363,6 @@ def _allowed(limit: int, request: Request, pace: Pace) -> int:
     if pace.lane == "background":
         return max(1, int(limit * BACKGROUND))
     return max(1, limit - max(2, round(limit * RESERVE)))
-
-
-def _sum(database: sqlite3.Connection, kind: str, after: int, until: int) -> int:
-    """Return how many places of a kind are booked from the second after ``after`` to ``until``."""
-    query = "SELECT coalesce(sum(n), 0) FROM spent WHERE kind = ? AND second > ? AND second <= ?"
-    return int(database.execute(query, [kind, after, until]).fetchone()[0])
-
-
-def _free(database: sqlite3.Connection, kind: str, length: int, allowed: int, start: int) -> int:
-    """Return the first second from ``start`` that lies in no window which is full already.
-
-    A window of ``length`` seconds that ends at a second holds it and those before. A place at t lies in the
-    windows that end at t, t + 1, … t + length - 1; all of them must have room.
-    """
-    first, last = start - length, start + LONGEST_WAIT_S
-    if _sum(database, kind, first, last) < allowed:
-        return start
-    counts = [0] * (last - first + 1)
-    query = "SELECT second, n FROM spent WHERE kind = ? AND second > ? AND second <= ?"
-    for second, n in database.execute(query, [kind, first, last]):
-        counts[second - first] = n
-    sums = [0, *accumulate(counts)]
-    free_from = start
-    for end in range(length, len(counts)):
-        if first + end >= free_from + length:
-            break
-        if sums[end + 1] - sums[end + 1 - length] >= allowed:
-            free_from = first + end + 1
-    return free_from
 
 
 def _too_long(request: Request, wait_s: float, window: str) -> RateLimited:

@@ -16,6 +16,7 @@ from createos_nb.api.driver import AsyncDriver, Driver
 from createos_nb.api.mcp import AsyncMcpTransport, McpTransport
 from createos_nb.api.nouns import AsyncNouns, Nouns
 from createos_nb.api.rest import AsyncRestTransport, RestTransport
+from createos_nb.api.retries import Retries
 from createos_nb.api.secret import Secret
 from createos_nb.errors import InvalidArgument, SettingsError
 
@@ -103,6 +104,8 @@ class Client(Nouns):
         No key was found, or the URL is malformed.
     """
 
+    _borrows = False
+
     def __init__(
         self,
         api_url: str | None = None,
@@ -116,8 +119,8 @@ class Client(Nouns):
     ) -> None:
         kind = _chosen(transport, _TRANSPORTS)
         self._settings = _settings.resolve(api_url, api_key=api_key, access_token=access_token)
-        budget = _budget(self._settings)
-        self._driver = Driver(kind(self._settings, timeout_s=timeout_s), budget, _pace(lane, patience_s))
+        budget, retries = _budget(self._settings), Retries.of(self._settings.account)
+        self._driver = Driver(kind(self._settings, timeout_s=timeout_s), budget, _pace(lane, patience_s), retries)
 
     @property
     def settings(self) -> _settings.Settings:
@@ -128,6 +131,8 @@ class Client(Nouns):
         self, *, lane: Lane = "background", patience_s: float = 900.0, stop: threading.Event | None = None
     ) -> Client:
         """Return a client that shares this one's connections and budget, and waits in another way.
+
+        Closing it closes nothing: the connections are this one's.
 
         Parameters
         ----------
@@ -140,7 +145,7 @@ class Client(Nouns):
             `GivenUp`.
         """
         other = object.__new__(Client)
-        other._settings = self._settings
+        other._settings, other._borrows = self._settings, True
         other._driver = self._driver.paced(replace(_pace(lane, patience_s), stop=stop))
         return other
 
@@ -159,8 +164,9 @@ class Client(Nouns):
 
     def close(self) -> None:
         """Close the connections; the client is of no use afterwards."""
-        self._driver.transport.close()
-        self._driver.budget.close()
+        if not self._borrows:
+            self._driver.transport.close()
+            self._driver.budget.close()
 
     def __enter__(self) -> Self:
         return self
@@ -177,6 +183,8 @@ class Client(Nouns):
 class AsyncClient(AsyncNouns):
     """The typed client, awaiting: the same operations with the same signatures as `Client`."""
 
+    _borrows = False
+
     def __init__(
         self,
         api_url: str | None = None,
@@ -190,11 +198,14 @@ class AsyncClient(AsyncNouns):
     ) -> None:
         kind = _chosen(transport, _ASYNC_TRANSPORTS)
         self._settings = _settings.resolve(api_url, api_key=api_key, access_token=access_token)
-        budget = _budget(self._settings)
-        self._driver = AsyncDriver(kind(self._settings, timeout_s=timeout_s), budget, _pace(lane, patience_s))
+        carrier = kind(self._settings, timeout_s=timeout_s)
+        budget, retries = _budget(self._settings), Retries.of(self._settings.account)
+        self._driver = AsyncDriver(carrier, budget, _pace(lane, patience_s), retries)
 
     def paced(self, *, lane: Lane = "background", patience_s: float = 900.0) -> AsyncClient:
         """Return a client that shares this one's connections and budget, and waits in another way.
+
+        Closing it closes nothing: the connections are this one's.
 
         Parameters
         ----------
@@ -204,7 +215,7 @@ class AsyncClient(AsyncNouns):
             Seconds to wait for a place in the budget, up to two hours.
         """
         other = object.__new__(AsyncClient)
-        other._settings = self._settings
+        other._settings, other._borrows = self._settings, True
         other._driver = self._driver.paced(_pace(lane, patience_s))
         return other
 
@@ -218,8 +229,9 @@ class AsyncClient(AsyncNouns):
 
     async def aclose(self) -> None:
         """Close the connections; the client is of no use afterwards."""
-        await self._driver.transport.aclose()
-        self._driver.budget.close()
+        if not self._borrows:
+            await self._driver.transport.aclose()
+            self._driver.budget.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,19 +1,16 @@
-"""Connection: one at a time to the platform, whose answers have a deadline; httpcore, the engine of httpx.
-
-httpx itself takes as long for a request as everything below it, for what an API's client has no use for:
-merging addresses, cookies, redirects, a pool that looks at every connection for every request.
-"""
+"""Connection: transports of httpx that are one connection each, and whose answers have a deadline."""
 
 from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import httpcore
+import httpx
 
 from createos_nb.api.message import Unanswered
 from createos_nb.errors import SettingsError
@@ -149,16 +146,10 @@ class Origin:
     ----------
     settings
         Which origin, and through which proxy: the one that `Client.info` shows, and no other.
-
-    Attributes
-    ----------
-    host
-        The value of the header ``Host``.
     """
 
     def __init__(self, settings: Settings) -> None:
         parts = urlsplit(settings.api_url)
-        self.host = parts.netloc.encode("idna")
         self._scheme = parts.scheme.encode()
         self._name = (parts.hostname or "").encode("idna")
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -172,10 +163,6 @@ class Origin:
                 f"The proxy {settings.shown_proxy} cannot be used: HTTPS_PROXY takes http:// or https://, and "
                 "socks5:// once socksio is installed. To do without a proxy, name the platform in NO_PROXY."
             )
-
-    def url(self, target: str) -> httpcore.URL:
-        """Return the address of a path and query at this origin, as it is sent."""
-        return httpcore.URL(scheme=self._scheme, host=self._name, port=self._port, target=target.encode("ascii"))
 
     def connection(self) -> httpcore.HTTPConnection | httpcore.ConnectionPool:
         """Return a connection, which is opened when it is first used."""
@@ -207,15 +194,96 @@ class Origin:
         } | ({"proxy_ssl_context": self._tls} if parts.scheme == "https" else {})
 
 
-def reusable(connection: Any) -> bool:
-    """Whether a connection that was used can be used again; a proxy's sees to that by itself."""
-    if isinstance(connection, httpcore.ConnectionPool | httpcore.AsyncConnectionPool):
-        return True
-    return not (connection.is_closed() or connection.has_expired())
+def _outgoing(request: httpx.Request) -> httpcore.Request:
+    url = request.url
+    return httpcore.Request(
+        request.method,
+        httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+        headers=request.headers.raw,
+        content=request.stream,
+        extensions=request.extensions,
+    )
+
+
+class _Content(httpx.SyncByteStream):
+    """An answer's content as it comes."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._stream
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class Connection(httpx.BaseTransport):
+    """One connection to the platform, opened when it is first used, for one request at a time.
+
+    Parameters
+    ----------
+    origin
+        Where to.
+    """
+
+    def __init__(self, origin: Origin) -> None:
+        self._carrier = origin.connection()
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether it, having been used, can be used again."""
+        return _is_reusable(self._carrier)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and return its answer, whose content is still to be read; raises errors of httpcore."""
+        answer = self._carrier.handle_request(_outgoing(request))
+        return httpx.Response(answer.status, headers=answer.headers, stream=_Content(answer.stream))
+
+    def close(self) -> None:
+        """Close it."""
+        self._carrier.close()
+
+
+class _AsyncContent(httpx.AsyncByteStream):
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._stream:
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+class AsyncConnection(httpx.AsyncBaseTransport):
+    """The twin of `Connection`, awaiting."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._carrier = origin.async_connection()
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether it, having been used, can be used again."""
+        return _is_reusable(self._carrier)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and return its answer, whose content is still to be read; raises errors of httpcore."""
+        answer = await self._carrier.handle_async_request(_outgoing(request))
+        return httpx.Response(answer.status, headers=answer.headers, stream=_AsyncContent(answer.stream))
+
+    async def aclose(self) -> None:
+        """Close it."""
+        await self._carrier.aclose()
+
+
+def _is_reusable(carrier: Any) -> bool:
+    if isinstance(carrier, httpcore.ConnectionPool | httpcore.AsyncConnectionPool):
+        return True  # A proxy's sees to that by itself.
+    return not (carrier.is_closed() or carrier.has_expired())
 
 
 def _verifying() -> ssl.SSLContext:
     """Return what checks certificates: of ``SSL_CERT_FILE`` or ``SSL_CERT_DIR``, if set."""
-    import httpx
-
     return httpx.create_ssl_context()

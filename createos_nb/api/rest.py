@@ -1,27 +1,34 @@
-"""REST: sends requests over HTTP, blocking and awaiting."""
+"""REST: sends requests over HTTP with httpx, blocking and awaiting."""
 
 from __future__ import annotations
 
 import asyncio
 import io
-import json
 import logging
+import os
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 import httpcore
+import httpx
 
-from createos_nb.api.connection import Origin, reusable
+from createos_nb.api.connection import AsyncConnection, Connection, Origin
 from createos_nb.api.message import Request, Response, Unanswered
 from createos_nb.api.secret import Secret
-from createos_nb.errors import ConnectionFailed, UnexpectedResponse
+from createos_nb.errors import ConnectionFailed, CreateOSError, UnexpectedResponse
 from createos_nb.settings import Settings
 
 CONNECTIONS = 32
-"""Requests in flight at most, each over a connection of its own."""
+"""Requests in flight at most, each over a connection of its own.
+
+A pool of httpx looks at every connection for every request, which costs more than the request from some on
+(encode/httpx#3215); and an httpx.Client takes as long for a request as its transport does, for what an API has no
+use for: merging addresses, cookies, redirects. So requests and answers are httpx's, and go through its transports.
+"""
 
 _CONNECT_S = 5.0
 _MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -32,7 +39,10 @@ _NOT_SENT = (
     httpcore.ProxyError,
     httpcore.UnsupportedProtocol,
 )
-_NOT_ANSWERED = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
+_NOT_ANSWERED = (
+    *(httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError),
+    httpx.DecodingError,
+)
 
 _log = logging.getLogger("createos_nb.api")
 
@@ -82,91 +92,46 @@ class _Wire:
         self._settings = settings
         self._extensions = {"timeout": {"connect": _CONNECT_S, "read": timeout_s, "write": timeout_s}}
         self._headers = [
-            (b"Host", self.origin.host),
             (b"Accept", b"application/json"),
             (b"Accept-Encoding", b"gzip, deflate"),
             (b"User-Agent", b"createos-nb"),
         ]
 
-    def request(self, request: Request) -> httpcore.Request:
+    def request(self, request: Request) -> httpx.Request:
         """Return a request as it is sent, signed."""
-        query = urlencode(request.query, quote_via=quote)
-        headers, content = _content(request)
-        return httpcore.Request(
+        content: dict[str, Any] = {}
+        if request.file is not None:
+            file = _Outgoing(request.file, request.sent)
+            content["files"] = {"file": ("upload.zip", file, "application/zip")}
+        elif request.body is not None:
+            content["json"] = request.body
+        return httpx.Request(
             request.method,
-            self.origin.url(f"{request.path}?{query}" if query else request.path),
-            headers=[*self._headers, *headers, self._signature()],
-            content=content,
+            self._settings.api_url + request.path,
+            params=dict(request.query) or None,
+            headers=[*self._headers, self._signature()],
             extensions=self._extensions,
+            **content,
         )
 
     def _signature(self) -> tuple[bytes, bytes]:
         return self._settings.header.encode(), self._settings.credential.reveal().encode()
 
-    def response(self, request: Request, answer: httpcore.Response, body: bytes) -> Response:
+    def response(self, request: Request, answer: httpx.Response, body: bytes) -> Response:
         """Return an answer, the key masked where it repeats it."""
-        _log.debug("%s was answered HTTP %s", request, answer.status)
-        headers: dict[str, str] = {}
-        for name, value in answer.headers:
-            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-            headers[key] = f"{headers[key]}, {text}" if key in headers else text
-        return Response(answer.status, headers, body).without(self._settings.credential)
+        _log.debug("%s was answered HTTP %s", request, answer.status_code)
+        return Response(answer.status_code, dict(answer.headers), body).without(self._settings.credential)
 
     def unsent(self, error: Exception) -> ConnectionFailed:
         """Return the error of a request that was not sent."""
-        return ConnectionFailed(
-            f"Nothing answers at {self._settings.api_url} ({type(error).__name__}). Is the platform running? "
-            "For the embedded one: createos-nb local up."
+        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        local = urlsplit(self._settings.api_url).scheme == "http"
+        advice = (
+            "Is the platform running? For the embedded one: createos-nb local up."
+            if local
+            else "Check the address, the network, and the proxy and certificates that client.info() names."
         )
-
-
-def _content(request: Request) -> tuple[list[tuple[bytes, bytes]], Any]:
-    """Return the headers that describe a request's content, and the content."""
-    if request.file is not None:
-        import httpx
-
-        file = ("upload.zip", _Outgoing(request.file, request.sent), "application/zip")
-        form = httpx.Request("PUT", "", files={"file": file})
-        kept = (b"content-type", b"content-length")
-        return [(name, value) for name, value in form.headers.raw if name.lower() in kept], form.stream
-    if request.body is not None:
-        text = json.dumps(request.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-        return [(b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(text))], text
-    # Without its length, a server may wait for the content of what could have one.
-    return ([] if request.method in {"GET", "DELETE"} else [(b"Content-Length", b"0")]), None
-
-
-def _packed(answer: httpcore.Response) -> bool:
-    return any(name.lower() == b"content-encoding" for name, _ in answer.headers)
-
-
-def _chunks(answer: httpcore.Response) -> Iterator[bytes]:
-    return _unpacked(answer) if _packed(answer) else answer.iter_stream()
-
-
-def _async_chunks(answer: httpcore.Response) -> AsyncIterator[bytes]:
-    return _async_unpacked(answer) if _packed(answer) else answer.aiter_stream()
-
-
-def _unpacked(answer: httpcore.Response) -> Iterator[bytes]:
-    import httpx
-
-    unpacking = httpx.Response(answer.status, headers=answer.headers, content=answer.iter_stream())
-    try:
-        yield from unpacking.iter_bytes()
-    except httpx.DecodingError as error:
-        raise _unanswered(error) from None
-
-
-async def _async_unpacked(answer: httpcore.Response) -> AsyncIterator[bytes]:
-    import httpx
-
-    unpacking = httpx.Response(answer.status, headers=answer.headers, content=answer.aiter_stream())
-    try:
-        async for chunk in unpacking.aiter_bytes():
-            yield chunk
-    except httpx.DecodingError as error:
-        raise _unanswered(error) from None
+        return ConnectionFailed(f"Nothing answers at {self._settings.api_url} ({reason}). {advice}")
 
 
 class _Body:
@@ -195,111 +160,154 @@ def _unanswered(error: Exception) -> Unanswered:
     return Unanswered(type(error).__name__)
 
 
+def _closed() -> CreateOSError:
+    return CreateOSError("The client is closed. Make a new one.")
+
+
 class RestTransport:
-    """Sends requests over HTTP, blocking. Safe to use from several threads."""
+    """Sends requests over HTTP, blocking. Safe to use from several threads, and in a forked process."""
 
     name = "rest"
 
     def __init__(self, settings: Settings, *, timeout_s: float) -> None:
         self._wire = _Wire(settings, timeout_s)
-        self._places = threading.BoundedSemaphore(CONNECTIONS)
         self._closed = False
-        self._open: set[Any] = set()
-        self._free: list[Any] = []
+        self._parents: list[set[Connection]] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self._places = threading.BoundedSemaphore(CONNECTIONS)
+        self._open: set[Connection] = set()
+        self._free: list[Connection] = []
+        self._process = os.getpid()
 
     def send(self, request: Request) -> Response:
         """Send one request and return its answer."""
+        if self._process != os.getpid():
+            # Over the parent's connections each would read the other's answers. Kept, so that nobody ends them.
+            self._parents.append(self._open)
+            self._begin()
         with self._places:
-            connection = self._connection()
+            connection, whole = self._connection(), False
             try:
                 answer = connection.handle_request(self._wire.request(request))
                 try:
                     body = _Body(request)
-                    for chunk in _chunks(answer):
+                    for chunk in answer.iter_bytes():
                         body.add(chunk)
                 finally:
                     answer.close()
+                whole = True
                 return self._wire.response(request, answer, body.whole())
             except _NOT_SENT as error:
                 raise self._wire.unsent(error) from None
             except _NOT_ANSWERED as error:
                 raise _unanswered(error) from None
             finally:
-                self._free.append(connection)
+                # Also of a call that was interrupted: what comes over it yet is no answer to the next.
+                if whole:
+                    self._free.append(connection)
+                else:
+                    self._end(connection)
 
-    def _connection(self) -> Any:
+    def _connection(self) -> Connection:
         """Return the connection that was free last, which is the likeliest to be alive."""
         if self._closed:
-            raise RuntimeError("The client is closed. Make a new one.")
+            raise _closed()
         with suppress(IndexError):
             while True:
                 connection = self._free.pop()
-                if reusable(connection):
+                if connection.is_reusable:
                     return connection
-                self._open.discard(connection)
-                connection.close()
-        connection = self._wire.origin.connection()
+                self._end(connection)
+        connection = Connection(self._wire.origin)
         self._open.add(connection)
         return connection
+
+    def _end(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        connection.close()
 
     def close(self) -> None:
         """Close the connections."""
         self._closed = True
-        for connection in list(self._open):
-            connection.close()
+        if self._process == os.getpid():
+            for connection in list(self._open):
+                self._end(connection)
+
+
+class _Loop:
+    """The connections of one event loop."""
+
+    def __init__(self) -> None:
+        self.places = asyncio.Semaphore(CONNECTIONS)
+        self.open: set[AsyncConnection] = set()
+        self.free: list[AsyncConnection] = []
+
+    async def connection(self, origin: Origin) -> AsyncConnection:
+        """Return the connection that was free last, which is the likeliest to be alive."""
+        with suppress(IndexError):
+            while True:
+                connection = self.free.pop()
+                if connection.is_reusable:
+                    return connection
+                await self.end(connection)
+        connection = AsyncConnection(origin)
+        self.open.add(connection)
+        return connection
+
+    async def end(self, connection: AsyncConnection) -> None:
+        """Close a connection, also while the call that it was for is being cancelled."""
+        from anyio import CancelScope
+
+        self.open.discard(connection)
+        with CancelScope(shield=True):
+            await connection.aclose()
 
 
 class AsyncRestTransport:
-    """Sends requests over HTTP, awaiting; the twin of `RestTransport`."""
+    """Sends requests over HTTP, awaiting; the twin of `RestTransport`. Each event loop has its own connections."""
 
     name = "rest"
 
     def __init__(self, settings: Settings, *, timeout_s: float) -> None:
         self._wire = _Wire(settings, timeout_s)
-        self._places = asyncio.Semaphore(CONNECTIONS)
         self._closed = False
-        self._open: set[Any] = set()
-        self._free: list[Any] = []
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = WeakKeyDictionary()
 
     async def send(self, request: Request) -> Response:
         """Send one request and return its answer."""
-        async with self._places:
-            connection = await self._connection()
+        loop = self._loops.setdefault(asyncio.get_running_loop(), _Loop())
+        async with loop.places:
+            if self._closed:
+                raise _closed()
+            connection, whole = await loop.connection(self._wire.origin), False
             try:
                 answer = await connection.handle_async_request(self._wire.request(request))
                 try:
                     body = _Body(request)
-                    async for chunk in _async_chunks(answer):
+                    async for chunk in answer.aiter_bytes():
                         body.add(chunk)
                 finally:
                     await answer.aclose()
+                whole = True
                 return self._wire.response(request, answer, body.whole())
             except _NOT_SENT as error:
                 raise self._wire.unsent(error) from None
             except _NOT_ANSWERED as error:
                 raise _unanswered(error) from None
             finally:
-                self._free.append(connection)
-
-    async def _connection(self) -> Any:
-        if self._closed:
-            raise RuntimeError("The client is closed. Make a new one.")
-        with suppress(IndexError):
-            while True:
-                connection = self._free.pop()
-                if reusable(connection):
-                    return connection
-                self._open.discard(connection)
-                await connection.aclose()
-        connection = self._wire.origin.async_connection()
-        self._open.add(connection)
-        return connection
+                if whole:
+                    loop.free.append(connection)
+                else:
+                    await loop.end(connection)
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the connections of the loop that runs; those of one that has ended are gone with it."""
         self._closed = True
-        for connection in list(self._open):
-            await connection.aclose()
+        loop = self._loops.get(asyncio.get_running_loop(), _Loop())
+        for connection in list(loop.open):
+            await loop.end(connection)
 
 
 def fetched(address: Secret, *, max_bytes: int) -> bytes | None:
@@ -307,8 +315,6 @@ def fetched(address: Secret, *, max_bytes: int) -> bytes | None:
 
     It is asked without a key, only over https or on this machine, and never followed elsewhere.
     """
-    import httpx
-
     url = urlsplit(address.reveal())
     if url.scheme != "https" and url.hostname not in {"127.0.0.1", "::1", "localhost"}:
         return None

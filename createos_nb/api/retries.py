@@ -1,14 +1,15 @@
-"""Retries: how many further attempts a client may make."""
+"""Retries: how many further attempts the clients of a key may make."""
 
 from __future__ import annotations
 
 import threading
+from functools import cache
 
 from createos_nb.api.message import Response
 
 
 class Retries:
-    """How many further attempts a client may make: a dead server must not get three times the requests.
+    """How many further attempts there may be: a dead server must not get three times the requests.
 
     Every answer that is not a failure of the server earns a fifth of one. Two are there at first, and ten can be
     saved up: so many requests, beside one a call, a server that never answers gets at most.
@@ -17,6 +18,18 @@ class Retries:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._left = 2.0
+
+    @staticmethod
+    @cache
+    def of(account: str) -> Retries:  # noqa: ARG004 - it is the cache's key
+        """Return those of a key, which all its clients in this process share: a new client earns nothing anew.
+
+        Parameters
+        ----------
+        account
+            As of `createos_nb.settings.Settings`.
+        """
+        return Retries()
 
     def earn(self, response: Response) -> None:
         """Count an answer."""
