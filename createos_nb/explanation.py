@@ -72,9 +72,9 @@ class Explained:
         return schema.EXPLANATION.frame(
             {
                 "operation": operation,
+                "bound": "exactly" if exact else "at least",
                 "requests": requests,
                 "held": held,
-                "exact": exact,
                 "share_of_minute": requests / budget["minute"]["limit"],
                 "share_of_hour": requests / budget["hour"]["limit"],
                 "documented_s": documented_s(requests, many=count > 1),

@@ -79,8 +79,8 @@ def explained(frame):
     rows = [row for row in frame.itertuples() if row.operation != "in all"]
     assert frame["requests"].iloc[-1] == sum(row.requests for row in rows)
     return (
-        {row.operation: row.requests for row in rows if row.exact and row.requests},
-        {row.operation: row.requests for row in rows if not row.exact},
+        {row.operation: row.requests for row in rows if row.bound == "exactly" and row.requests},
+        {row.operation: row.requests for row in rows if row.bound == "at least"},
     )
 
 

@@ -74,7 +74,7 @@ class Archive:
 
     Deployments belong to projects, and are partitioned by project and the day of their creation. Tables are
     lazy: they cost nothing until something is asked of them, and show what was collected up to the moment
-    they were made.
+    they were made. ``at_s``, the time in whole seconds since 1970, is the quickest to group and filter by.
 
     Parameters
     ----------
@@ -148,11 +148,11 @@ class Archive:
         )
 
     def traffic(self) -> ibis.Table:
-        """Return the requests of each interval: the columns of `schema.REQUESTS_OVER_TIME`, and ``day``."""
+        """Return the requests of each interval: the columns of `schema.REQUESTS_OVER_TIME`, ``at_s``, ``day``."""
         return self._table(TRAFFIC)
 
     def logs(self) -> ibis.Table:
-        """Return the log lines: the columns of `schema.LOGS`, and ``at``, ``line`` and ``day``.
+        """Return the log lines: the columns of `schema.LOGS`, and ``at``, ``line``, ``at_s`` and ``day``.
 
         Sort by ``at`` and ``line`` to read them; ``at`` is never missing.
         """

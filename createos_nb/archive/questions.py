@@ -47,7 +47,7 @@ def over_time(traffic: ibis.Table, *, every: str | timedelta = "1h") -> ibis.Tab
     Table
         ``project environment timestamp requests status_2xx status_3xx status_4xx status_5xx``
     """
-    bucketed = traffic.mutate(at_s=_bucket(traffic["timestamp"], every))
+    bucketed = traffic.mutate(at_s=_bucket(traffic, "timestamp", every))
     total = bucketed.group_by([*_TARGET, "at_s"]).agg(
         **{name: _sum(bucketed[name]) for name in ["requests", *_CLASSES]}
     )
@@ -218,7 +218,7 @@ def burn_rate(traffic: ibis.Table, *, objective: float = 0.999, window: str | ti
     allowed, window_s = _allowed(objective), _seconds(window)
     ends = traffic.group_by(_TARGET).agg(last_s=_end_s(traffic).max())
     placed = traffic.join(ends, _TARGET)
-    recent = placed.filter(_seconds_of(placed["timestamp"]) >= placed["last_s"] - window_s)
+    recent = placed.filter(_seconds_of(placed, "timestamp") >= placed["last_s"] - window_s)
     total = recent.group_by(_TARGET).agg(
         requests=_sum(recent["requests"]), server_errors=_sum(recent["status_5xx"])
     )
@@ -287,7 +287,7 @@ def log_volume(logs: ibis.Table, *, every: str | timedelta = "1h") -> ibis.Table
     Table
         ``project environment timestamp level lines``; level is missing where the lines did not say.
     """
-    bucketed = logs.mutate(at_s=_bucket(logs["at"], every))
+    bucketed = logs.mutate(at_s=_bucket(logs, "at", every))
     total = bucketed.group_by([*_TARGET, "at_s", "level"]).agg(lines=_.count())
     return total.select(*_TARGET, _moment(total["at_s"]).name("timestamp"), "level", "lines")
 
@@ -305,7 +305,7 @@ def deployments_per_day(deployments: ibis.Table) -> ibis.Table:
     Table
         ``project timestamp deployments failed``: start of the day, and counts; days without any have no row.
     """
-    placed = deployments.mutate(at_s=_bucket(deployments["created_at"], "1d"))
+    placed = deployments.mutate(at_s=_bucket(deployments, "created_at", "1d"))
     total = placed.group_by(["project", "at_s"]).agg(
         deployments=_.count(), failed=_sum((placed["status"] == "failed").cast("int64"))
     )
@@ -327,18 +327,21 @@ def _rpm(traffic: ibis.Table) -> ibis.Value:
 
 
 def _end_s(traffic: ibis.Table) -> ibis.Value:
-    return _seconds_of(traffic["timestamp"]) + traffic["interval_s"]
+    return _seconds_of(traffic, "timestamp") + traffic["interval_s"]
 
 
-def _seconds_of(moment: ibis.Column) -> ibis.Value:
-    # Whole seconds first: some engines round what is left of one up, which puts it into the next hour.
-    return moment.cast("timestamp").truncate("s").epoch_seconds().cast("int64")
+def _seconds_of(rows: ibis.Table, time: str) -> ibis.Value:
+    # An archive keeps them. They are made of the times of other tables, of whole seconds first: some engines
+    # round what is left of one up, which puts it into the next hour.
+    if "at_s" in rows.columns:
+        return rows["at_s"]
+    return rows[time].cast("timestamp").truncate("s").epoch_seconds().cast("int64")
 
 
-def _bucket(moment: ibis.Column, every: str | timedelta) -> ibis.Value:
+def _bucket(rows: ibis.Table, time: str, every: str | timedelta) -> ibis.Value:
     # Engines differ in `bucket` and in the zone of `truncate`; whole seconds since 1970 are the same on all.
     length = _seconds(every)
-    seconds = _seconds_of(moment)
+    seconds = _seconds_of(rows, time)
     # Left as a number until it is summed up: making a time of every row takes longer than counting them.
     return seconds - seconds % length
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as arrow_json
 
-from createos_nb.logs import fields, values
+from createos_nb.logs import alike, fields, values
 from createos_nb.logs.fields import COLUMN_OF, Columns
 from createos_nb.logs.lines import Mask, joined, last_bytes
 
@@ -35,11 +35,19 @@ def parse(lines: pa.LargeStringArray) -> tuple[Mask, Columns]:
     if not closed.all():
         closed = last_bytes(pc.utf8_rtrim_whitespace(lines)) == ord("}")
     places = np.flatnonzero(closed)
-    parts = _read(lines if closed.all() else lines.take(pa.array(places)), places, first=True)
+    objects = _taken(lines, places)
+    cut, left = alike.parse(objects)
+    parts = [(places[where], _with_message(read, _taken(objects, where))) for where, read in cut]
+    if len(left):
+        parts += _read(_taken(objects, left), places[left], first=not cut)
     found = np.concatenate([where for where, _ in parts]) if parts else np.zeros(0, np.int64)
     matched = np.zeros(len(lines), bool)
     matched[found] = True
     return matched, together(parts, np.argsort(found))
+
+
+def _taken(lines: pa.LargeStringArray, places: np.ndarray) -> pa.LargeStringArray:
+    return lines if len(places) == len(lines) else lines.take(pa.array(places))
 
 
 def together(parts: Sequence[tuple[np.ndarray, Columns]], order: np.ndarray) -> Columns:
@@ -63,7 +71,7 @@ def _read(
     alone: list[int] = []
     left = np.arange(len(lines))
     for _ in range(_EXPELLED + 1):
-        held = lines if len(left) == len(lines) else lines.take(pa.array(left))
+        held = _taken(lines, left)
         if len(held) == 0 or int(held.nbytes) > _LARGEST:
             break
         try:

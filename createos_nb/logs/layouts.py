@@ -15,13 +15,13 @@ import pyarrow.compute as pc
 
 from createos_nb.logs import values
 from createos_nb.logs.fields import Columns
-from createos_nb.logs.lines import Mask, chosen, without_head
+from createos_nb.logs.lines import Mask, among, chosen, holding, without_head
 
 # Any word in the pattern, and then one of the levels: a quarter of the time that a list of them takes.
 _LEVEL = "(?P<level>[A-Za-z]{3,11})"
 _DATE = r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
 _BLANK_ZONE = r"(?: (?:UTC|[+-]\d\d:?\d\d))?"
-_CLOCK = r"\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"
+CLOCK = r"\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"
 _AFTER = r"(?:[\s\]:|)-]+|$)"  # what follows a level
 _REQUEST = r'"(?P<method>[A-Z]{3,10}) (?P<path>[^\s"]+)[^"]*" (?P<status>\d{3})(?:\s|$)'
 
@@ -46,7 +46,7 @@ class Layout:
     format: str
     begins: bytes
     pattern: str
-    holds: str = ""
+    holds: bytes = b""
 
 
 _DIGITS = b"0123456789"
@@ -54,13 +54,12 @@ _TIMED = _DIGITS + b"["
 _LETTERS = bytes([*range(65, 91), *range(97, 123)])
 
 LAYOUTS = (
-    # nginx and Apache, common and combined; what was no HTTP request has neither method nor path.
-    Layout("access", b"", rf"^\S+ [^\[\"]*\[(?P<clock>{_CLOCK})\] {_REQUEST}", holds='] "'),
+    # nginx and Apache, of which `access` has taken the lines whose request is one.
     Layout(
         "access",
         b"",
-        rf'^\S+ [^\[\"]*\[(?P<clock>{_CLOCK})\] "(?P<message>[^"]*)" (?P<status>\d{{3}})(?:\s|$)',
-        holds='] "',
+        rf'^\S+ [^\[\"]*\[(?P<clock>{CLOCK})\] "(?P<message>[^"]*)" (?P<status>\d{{3}})(?:\s|$)',
+        holds=b'] "',
     ),
     Layout("time", _TIMED, rf"^(?P<head>\[?(?P<time>{_DATE})\]?[\s:|][-\s:\[|(]*{_LEVEL}{_AFTER})"),
     Layout(
@@ -109,13 +108,12 @@ _READERS = {
 def parse(lines: pa.LargeStringArray, layout: Layout) -> tuple[Mask, Columns]:
     """Return which lines have the layout, and the columns of those."""
     if layout.holds:
-        holding = pc.match_substring(lines, layout.holds).to_numpy(zero_copy_only=False)
-        if not holding.all():
-            if not holding.any():
-                return holding, {}
-            some, columns = parse(chosen(lines, holding), replace(layout, holds=""))
-            matched = np.zeros(len(lines), bool)
-            matched[np.flatnonzero(holding)[some]] = True
+        matched = holding(lines, layout.holds)
+        if not matched.all():
+            if not matched.any():
+                return matched, {}
+            some, columns = parse(chosen(lines, matched), replace(layout, holds=b""))
+            matched[matched] = some
             return matched, columns
     found = pc.extract_regex(lines, layout.pattern)
     matched = found.is_valid().to_numpy(zero_copy_only=False)
@@ -147,7 +145,4 @@ def _are_levels(words: pa.Array) -> pa.Array:
 
 def may_begin(first: np.ndarray, layout: Layout) -> Mask:
     """Return which first bytes a line of the layout may have."""
-    table = np.zeros(256, bool)
-    table[list(layout.begins or range(1, 256))] = True
-    may: Mask = table[first]
-    return may
+    return among(first, layout.begins or bytes(range(1, 256)))

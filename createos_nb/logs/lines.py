@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 Offsets = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-CHUNK = 1_000_000
+CHUNK = 2_000_000
 """Characters that are read at a time: what is held meanwhile is a few times that, not a few times the text."""
 
 _LF, _CR = b"\n\r"
@@ -46,7 +46,7 @@ def _split(content: bytes) -> pa.LargeStringArray:
     offsets[0] = 0
     offsets[1:-1] = ends - np.arange(len(ends))  # without the line feeds before it
     offsets[-1] = len(content) - len(ends)
-    return strings(offsets, content.translate(None, b"\n"))
+    return strings(offsets, content.replace(b"\n", b""))
 
 
 def strings(offsets: Offsets, content: bytes | pa.Buffer) -> pa.LargeStringArray:
@@ -68,6 +68,14 @@ def content(lines: pa.LargeStringArray) -> npt.NDArray[np.uint8]:
     return np.zeros(0, np.uint8) if held is None else np.frombuffer(held, np.uint8)
 
 
+def among(held: npt.NDArray[np.uint8], wanted: bytes) -> Mask:
+    """Return which bytes are some of these."""
+    table = np.zeros(256, bool)
+    table[list(wanted)] = True
+    found: Mask = table[held]
+    return found
+
+
 def byte_at(lines: pa.LargeStringArray, places: Offsets) -> npt.NDArray[np.uint8]:
     """Return the byte at each place of `content`, 0 where a place is outside of its own line."""
     bounds, held = offsets(lines), content(lines)
@@ -75,6 +83,30 @@ def byte_at(lines: pa.LargeStringArray, places: Offsets) -> npt.NDArray[np.uint8
         return np.zeros(len(lines), np.uint8)
     inside = (places >= bounds[:-1]) & (places < bounds[1:])
     return np.where(inside, held[np.clip(places, 0, len(held) - 1)], 0).astype(np.uint8, copy=False)
+
+
+def places_of(lines: pa.LargeStringArray, mark: bytes) -> Offsets:
+    """Return the places of `content` where some bytes stand, in the lines or across two of them."""
+    bounds, held = offsets(lines), content(lines)
+    low, high = int(bounds[0]), int(bounds[-1])
+    size = max(high - low - len(mark) + 1, 0)
+    same = held[low : low + size] == mark[0]
+    for ahead, byte in enumerate(mark[1:], 1):
+        same &= held[low + ahead : low + ahead + size] == byte
+    places = np.flatnonzero(same)
+    places += low
+    return places
+
+
+def holding(lines: pa.LargeStringArray, mark: bytes) -> Mask:
+    """Return which lines hold some bytes."""
+    found = np.zeros(len(lines), bool)
+    places = places_of(lines, mark)
+    if len(places):
+        bounds = offsets(lines)
+        line = np.searchsorted(bounds, places, side="right") - 1
+        found[line[places + len(mark) <= bounds[line + 1]]] = True
+    return found
 
 
 def first_bytes(lines: pa.LargeStringArray) -> npt.NDArray[np.uint8]:

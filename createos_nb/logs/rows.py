@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from createos_nb.logs import jsonlines, layouts, logfmt, values
+from createos_nb.logs import access, jsonlines, layouts, logfmt, values
 from createos_nb.logs.fields import Columns
 from createos_nb.logs.lines import Mask, content, first_bytes, joined, offsets, without_cr
 from createos_nb.logs.traces import Span
@@ -128,6 +128,7 @@ def _parsed(lines: pa.LargeStringArray) -> Columns:
     take("json", first == ord("{"), jsonlines.parse)
     letters = ((first | 32) >= ord("a")) & ((first | 32) <= ord("z")) | (first == ord("@")) | (first == ord("_"))
     take("logfmt", letters, logfmt.parse)
+    take("access", first > 0, access.parse)
     for layout in layouts.LAYOUTS:
         if len(left) == 0:
             break

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from createos_nb.logs.lines import Mask, first_bytes, without_cr
+from createos_nb.logs.lines import Mask, among, first_bytes, without_cr
 
 _OTHER = ord(".")
 # First bytes, kind, pattern; a later one overrules.
@@ -51,6 +51,7 @@ _WORDS = re.compile(
     |(?P<goroutines>(?:(?<=P)[iS]{{0,16}}+)?+e?+{_GOROUTINE}(?:e?{_GOROUTINE})*+q?+)""".encode(),
     re.VERBOSE,
 )
+_BEGINNINGS = re.compile(rb"[TaACngiSe]")  # of a word: most lines are none, and need no closer look
 
 Sort = Literal["traceback", "uncaught", "stack", "goroutines"]
 
@@ -85,13 +86,13 @@ def kinds(lines: pa.LargeStringArray, before: bytes = b"") -> bytes:
     present[first] = True
     for begins, kind, pattern in _KINDS:
         if present[list(begins)].any():
-            places = np.flatnonzero(np.isin(first, np.frombuffer(begins, np.uint8)))
+            places = np.flatnonzero(among(first, begins))
             found[_having(lines, places, pattern)] = ord(kind)
     if not (found != _OTHER).any() and before[-1:] in b".":
         return found.tobytes()
     # Only where a traceback may end, or a goroutine goes on, is it worth a look.
     previous = np.append(np.uint8((before or b".")[-1]), found[:-1])
-    ends = np.flatnonzero((found == _OTHER) & np.isin(previous, np.frombuffer(b"iaAT", np.uint8)))
+    ends = np.flatnonzero((found == _OTHER) & among(previous, b"iaAT"))
     found[_having(lines, ends, _EXCEPTION)] = ord("x")
     head = (before.rstrip(b"fi") or b".")[-1]  # of what the first lines may go on with
     if (found == ord("g")).any() or head == ord("g"):
@@ -104,7 +105,7 @@ def kinds(lines: pa.LargeStringArray, before: bytes = b"") -> bytes:
 
 def _after_goroutine(found: np.ndarray, before: int) -> Mask:
     """Return which lines have nothing but calls between them and the goroutine above them."""
-    breaks = ~np.isin(found, np.frombuffer(b"fi", np.uint8))
+    breaks = ~among(found, b"fi")
     last = np.maximum.accumulate(np.where(breaks, np.arange(len(found)), -1))
     heads = np.where(last >= 0, found[np.maximum(last, 0)], before)
     return np.asarray(heads == ord("g"))
@@ -120,7 +121,11 @@ def _having(lines: pa.LargeStringArray, places: np.ndarray, pattern: str | None)
 
 def spans(word: bytes) -> Iterable[Span]:
     """Yield every trace that lines of these kinds hold, in order."""
-    for match in _WORDS.finditer(word):
+    end = 0
+    for begin in _BEGINNINGS.finditer(word):
+        match = _WORDS.match(word, begin.start()) if begin.start() >= end else None
+        if match is None:
+            continue
         start, end = match.span()
         sort: Sort = match.lastgroup  # type: ignore[assignment]
         message = end - 1

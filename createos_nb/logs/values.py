@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from createos_nb.logs.lines import Mask, Offsets, content, offsets, strings
+from createos_nb.logs.lines import Mask, Offsets, among, content, offsets, strings
 from createos_nb.schema import LEVELS
 
 TEXT = pa.large_string()
@@ -101,7 +101,7 @@ def _iso(values: pa.Array) -> pa.Array:
         if _holds(values, written[-1:]):
             values = pc.replace_substring(values, written, read)
     # A blank may stand before the offset, and between date and time.
-    if pc.any(pc.match_substring_regex(values, r" [+-]\d\d:?\d\d$")).as_py():
+    if _holds(values, " ") and pc.any(pc.match_substring_regex(values, r" [+-]\d\d:?\d\d$")).as_py():
         values = pc.replace_substring_regex(values, r" ([+-]\d\d:?\d\d)$", r"\1")
     zoned = _has_offset(values)
     if zoned.all():
@@ -124,7 +124,7 @@ def _has_offset(values: pa.Array) -> Mask:
 
     def back(places: int, characters: bytes) -> Mask:
         at = ends - places
-        found = np.isin(held[np.clip(at, 0, len(held) - 1)], np.frombuffer(characters, np.uint8))
+        found = among(held[np.maximum(at, 0)], characters)
         far: Mask = at >= starts + (19 if places > 1 else 0)
         return found & far
 

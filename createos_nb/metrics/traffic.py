@@ -6,8 +6,15 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from createos_nb.metrics.intervals import refuse_counts, refuse_lengths
-from createos_nb.schema import REQUESTS_OVER_TIME
+from createos_nb.metrics.intervals import refuse_counts, refuse_lengths, with_complete
+from createos_nb.schema import (
+    ERROR_RATE,
+    REQUESTS_OVER_TIME,
+    RPM_OVER_TIME,
+    SUCCESS_SHARE,
+    TRAFFIC_SUMMARY,
+    Kind,
+)
 
 _TARGET = ["project", "environment"]
 
@@ -34,12 +41,8 @@ def error_rate(over_time: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame, one row per row of ``over_time``, in its order
-        ``project``      str
-        ``environment``  str
-        ``timestamp``    datetime64[us, UTC]  start of the interval
-        ``requests``     int64                count
-        ``error_rate``   float64              0 to 1; missing where there were no requests
+    DataFrame of kind `schema.ERROR_RATE`, one row per row of ``over_time``, in its order
+        The share is missing where there were no requests.
 
     Raises
     ------
@@ -57,9 +60,8 @@ def error_rate(over_time: pd.DataFrame) -> pd.DataFrame:
     >>> error_rate(schema.sample("REQUESTS_OVER_TIME"))["error_rate"].max().round(3)
     np.float64(0.314)
     """
-    taken = REQUESTS_OVER_TIME.take(over_time, NEEDED["error_rate"])
-    rate = _share(taken["status_5xx"], taken["requests"])
-    return taken.drop(columns="status_5xx").assign(error_rate=rate)
+    taken = _taken(over_time, "error_rate")
+    return _of_kind(ERROR_RATE, taken.assign(error_rate=_share(taken["status_5xx"], taken["requests"])))
 
 
 def rpm(over_time: pd.DataFrame) -> pd.DataFrame:
@@ -73,12 +75,8 @@ def rpm(over_time: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame, one row per row of ``over_time``, in its order
-        ``project``      str
-        ``environment``  str
-        ``timestamp``    datetime64[us, UTC]  start of the interval
-        ``rpm``          float64              requests/min; missing where the interval is partial, since its
-                                              requests fell into a time of unknown length
+    DataFrame of kind `schema.RPM_OVER_TIME`, one row per row of ``over_time``, in its order
+        The rate is missing where the interval is partial, since its requests fell into a time of unknown length.
 
     Raises
     ------
@@ -91,11 +89,11 @@ def rpm(over_time: pd.DataFrame) -> pd.DataFrame:
     >>> rpm(schema.sample("REQUESTS_OVER_TIME"))["rpm"].max()
     np.float64(71.0)
     """
-    taken = REQUESTS_OVER_TIME.take(over_time, NEEDED["rpm"])
+    taken = _taken(over_time, "rpm")
     refuse_lengths(taken)
     refuse_counts(taken)
     rpm = (taken["requests"] * 60 / taken["interval_s"]).where(~taken["partial"])
-    return taken[[*_TARGET, "timestamp"]].assign(rpm=rpm)
+    return _of_kind(RPM_OVER_TIME, taken.assign(rpm=rpm))
 
 
 def success_share(over_time: pd.DataFrame) -> pd.DataFrame:
@@ -109,13 +107,9 @@ def success_share(over_time: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame, one row per environment
-        ``project``                str
-        ``environment``            str
-        ``requests``               int64    count
-        ``share_2xx``              float64  0 to 1; what CreateOS calls ``success``
-        ``share_2xx_3xx``          float64  0 to 1; CreateOS's ``successPercentage`` divided by 100
-        Shares are missing where there were no requests.
+    DataFrame of kind `schema.SUCCESS_SHARE`, one row per environment
+        ``share_2xx`` is what CreateOS calls ``success``, ``share_2xx_3xx`` its ``successPercentage`` divided by
+        100. Shares are missing where there were no requests.
 
     Raises
     ------
@@ -131,16 +125,20 @@ def success_share(over_time: pd.DataFrame) -> pd.DataFrame:
     --------
     >>> from createos_nb import schema
     >>> success_share(schema.sample("REQUESTS_OVER_TIME")).round(3)
-      project environment  requests  share_2xx  share_2xx_3xx
-    0    shop  production       673      0.758          0.845
+      project environment  requests  share_2xx  share_2xx_3xx  complete
+    0    shop  production       673      0.758          0.845      True
     """
-    taken = REQUESTS_OVER_TIME.take(over_time, NEEDED["success_share"])
+    taken = _taken(over_time, "success_share")
     refuse_counts(taken)
-    total = taken.groupby(_TARGET, sort=False, as_index=False).sum()
-    return total[[*_TARGET, "requests"]].assign(
-        share_2xx=_share(total["status_2xx"], total["requests"]),
-        share_2xx_3xx=_share(total["status_2xx"] + total["status_3xx"], total["requests"]),
+    total = taken.groupby(_TARGET, sort=False, as_index=False).agg(
+        requests=("requests", "sum"),
+        status_2xx=("status_2xx", "sum"),
+        status_3xx=("status_3xx", "sum"),
+        complete=("complete", "all"),
     )
+    share_2xx = _share(total["status_2xx"], total["requests"])
+    both = _share(total["status_2xx"] + total["status_3xx"], total["requests"])
+    return _of_kind(SUCCESS_SHARE, total.assign(share_2xx=share_2xx, share_2xx_3xx=both))
 
 
 def summary(over_time: pd.DataFrame) -> pd.DataFrame:
@@ -153,19 +151,7 @@ def summary(over_time: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame, one row per environment
-        ``project``        str
-        ``environment``    str
-        ``start``          datetime64[us, UTC]  start of the first interval
-        ``end``            datetime64[us, UTC]  end of the last interval
-        ``requests``       int64                count
-        ``success``        int64                2xx answers
-        ``client_errors``  int64                4xx answers
-        ``server_errors``  int64                5xx answers
-        ``error_rate``     float64              5xx share, 0 to 1; missing without requests
-        ``rpm_peak``       float64              requests/min of the busiest whole interval
-        ``rpm_average``    float64              requests/min over the whole intervals; both are missing when
-                                                every interval is partial
+    DataFrame of kind `schema.TRAFFIC_SUMMARY`, one row per environment
 
     Raises
     ------
@@ -183,7 +169,7 @@ def summary(over_time: pd.DataFrame) -> pd.DataFrame:
        requests  server_errors  rpm_peak  rpm_average
     0       673             83      71.0         67.3
     """
-    taken = REQUESTS_OVER_TIME.take(over_time, NEEDED["summary"])
+    taken = _taken(over_time, "summary")
     refuse_lengths(taken)
     refuse_counts(taken)
     taken["interval_end"] = taken["timestamp"] + pd.to_timedelta(taken["interval_s"], unit="s")
@@ -197,9 +183,20 @@ def summary(over_time: pd.DataFrame) -> pd.DataFrame:
         server_errors=("status_5xx", "sum"),
         rpm_peak=("rpm", "max"),
         rpm_average=("rpm", "mean"),
+        complete=("complete", "all"),
     )
-    total.insert(8, "error_rate", _share(total["server_errors"], total["requests"]))
-    return total.astype({"start": "datetime64[us, UTC]", "end": "datetime64[us, UTC]"})
+    return _of_kind(TRAFFIC_SUMMARY, total.assign(error_rate=_share(total["server_errors"], total["requests"])))
+
+
+def _taken(over_time: pd.DataFrame, function: str) -> pd.DataFrame:
+    """Return what a function needs, and which rows are complete: all of a frame that does not say."""
+    taken = REQUESTS_OVER_TIME.take(over_time, with_complete(over_time, NEEDED[function]))
+    return taken if "complete" in taken else taken.assign(complete=True)
+
+
+def _of_kind(kind: Kind, frame: pd.DataFrame) -> pd.DataFrame:
+    dtypes: dict[str, str] = {column.name: column.dtype for column in kind.columns}
+    return kind.check(frame[kind.names].astype({**dtypes, "complete": "bool"}))
 
 
 def _share(part: pd.Series[int], whole: pd.Series[int]) -> pd.Series[float]:

@@ -7,7 +7,7 @@ from createos_nb.api.security_scans import ScanStatus
 from createos_nb.api.templates import TemplateStatus
 from createos_nb.schema.columns import ENVIRONMENT as _ENVIRONMENT
 from createos_nb.schema.columns import PROJECT as _PROJECT
-from createos_nb.schema.columns import flag, number, status, text, time, whole
+from createos_nb.schema.columns import choice, flag, number, status, text, time, whole
 from createos_nb.schema.kind import Kind
 
 _PROJECT_ID = text("project_id", "The project's id.")
@@ -111,9 +111,9 @@ EXPLANATION = Kind(
     "EXPLANATION",
     (
         text("operation", "What would be sent; the last row is all of it."),
-        whole("requests", "requests", "How many, at least."),
+        choice("bound", "Whether the answers decide of how many more, as pages do.", ("exactly", "at least")),
+        whole("requests", "requests", "How many."),
         whole("held", "requests", "How many more there would be, were their answers not held."),
-        flag("exact", "There are no more; otherwise the answers decide, as pages do."),
         number("share_of_minute", "share", "Of the requests that the key has in a minute, 0 to 1 and above."),
         number("share_of_hour", "share", "Of the requests that the key has in an hour, 0 to 1 and above."),
         number("documented_s", "s", "How long the documented budget makes them take."),

@@ -32,6 +32,50 @@ def _rate(name: str, whose: str) -> tuple[Column, ...]:
     )
 
 
+_REQUESTS = whole("requests", "requests", "All requests.")
+_INTERVAL = time("timestamp", "Start of the interval, included.")
+
+ERROR_RATE = Kind(
+    "ERROR_RATE",
+    (
+        *_TARGET,
+        _INTERVAL,
+        _REQUESTS,
+        number("error_rate", "share", "5xx share, 0 to 1; missing without requests."),
+    ),
+)
+RPM_OVER_TIME = Kind(
+    "RPM_OVER_TIME",
+    (
+        *_TARGET,
+        _INTERVAL,
+        number("rpm", "requests/min", "Requests per minute; missing where the interval is partial."),
+    ),
+)
+SUCCESS_SHARE = Kind(
+    "SUCCESS_SHARE",
+    (
+        *_TARGET,
+        _REQUESTS,
+        number("share_2xx", "share", "Answered 2xx, 0 to 1: CreateOS's success; missing without requests."),
+        number("share_2xx_3xx", "share", "Answered 2xx or 3xx, 0 to 1: CreateOS's success percentage over 100."),
+    ),
+)
+TRAFFIC_SUMMARY = Kind(
+    "TRAFFIC_SUMMARY",
+    (
+        *_TARGET,
+        time("start", "Start of the first interval."),
+        time("end", "End of the last interval."),
+        _REQUESTS,
+        whole("success", "requests", "Answered 2xx."),
+        whole("client_errors", "requests", "Answered 4xx."),
+        whole("server_errors", "requests", "Answered 5xx."),
+        number("error_rate", "share", "5xx share, 0 to 1; missing without requests."),
+        number("rpm_peak", "requests/min", "Of the busiest whole interval; missing when all are partial."),
+        number("rpm_average", "requests/min", "Over the whole intervals; missing when all are partial."),
+    ),
+)
 MOVERS = Kind(
     "MOVERS",
     (
@@ -188,5 +232,8 @@ BLAME = Kind(
     ),
 )
 
-MEASURES = (MOVERS, OBJECTIVES, BURN_RATES, DORA, COMMITS, CHANGE_POINTS, INCIDENTS, COMPARISON, BLAME)
+MEASURES = (
+    *(ERROR_RATE, RPM_OVER_TIME, SUCCESS_SHARE, TRAFFIC_SUMMARY, MOVERS, OBJECTIVES, BURN_RATES),
+    *(DORA, COMMITS, CHANGE_POINTS, INCIDENTS, COMPARISON, BLAME),
+)
 """Every kind of this module."""

@@ -285,8 +285,9 @@ def test_names_come_back_as_they_were(place, name):
     store.put(part.path, TRAFFIC.encode(row))
     table = Archive(place).traffic()
     kept = table.filter(table.project == name, table.environment == name).to_pandas()
-    TRAFFIC.kind.check(kept.drop(columns="day"))
-    assert kept.drop(columns="day").equals(row)
+    TRAFFIC.kind.check(kept.drop(columns=["day", "at_s"]))
+    assert kept.drop(columns=["day", "at_s"]).equals(row)
+    assert kept["at_s"].tolist() == [int(at.timestamp()) for at in row["timestamp"]]
     assert set(kept["day"].astype(str)) == {"2026-11-23"}
 
 
@@ -338,6 +339,13 @@ def test_a_workspace_loads_none_of_the_archives_libraries():
     code = "import sys, createos_nb as cos; cos.connect; cos.Workspace; print(*sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not {"ibis", "duckdb"} & set(told.split())
+
+
+def test_a_time_is_kept_as_its_whole_second_too_cut_off_and_not_rounded():
+    at = [datetime(2026, 11, 23, 12, 59, 59, 999_999, tzinfo=UTC), datetime(2026, 11, 23, 13, tzinfo=UTC)]
+    lines = schema.LOGS.frame([{"project": "p", "environment": "e", "raw": "x"}] * 2)
+    kept = LOGS.decode(LOGS.encode(lines.assign(at=at, line=[1, 2]).astype({"at": "datetime64[us, UTC]"})))
+    assert kept["at_s"].to_pylist() == [int(at[1].timestamp()) - 1, int(at[1].timestamp())]
 
 
 def test_lines_that_overlap_are_joined_without_doubling_any():

@@ -34,6 +34,7 @@ SQL = """
            count(*) AS lines
     FROM read_parquet(?, hive_partitioning = true, hive_types_autocast = false) AS logs GROUP BY ALL
 """
+SQL_OF_SECONDS = SQL.replace("floor(epoch(logs.at))::BIGINT", "at_s")
 
 
 def a_day(start_s, rows, chance):
@@ -83,10 +84,14 @@ def with_ibis_one_environment(place):
     return questions.log_volume(logs.filter(logs.environment == "e3")).to_pandas()
 
 
-def with_duckdb(place):
+def with_duckdb(place, sql=SQL):
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
-    return connection.execute(SQL, [files(place)]).to_arrow_table().to_pandas()
+    return connection.execute(sql, [files(place)]).to_arrow_table().to_pandas()
+
+
+def with_duckdb_and_seconds(place):
+    return with_duckdb(place, SQL_OF_SECONDS)
 
 
 def with_pandas(place):
@@ -120,6 +125,7 @@ def test_a_roll_up_through_ibis_beside_duckdb_and_pandas(place, capsys):
         "createos_nb: Ibis on DuckDB": with_ibis,
         "createos_nb: one environment": with_ibis_one_environment,
         "plain DuckDB SQL": with_duckdb,
+        "plain DuckDB SQL over at_s": with_duckdb_and_seconds,
     }
     for way in ways.values():
         way(place)
@@ -146,6 +152,7 @@ def test_a_roll_up_through_ibis_beside_duckdb_and_pandas(place, capsys):
 def test_all_ways_give_the_same_numbers(place):
     ours = counted(with_ibis(place))
     pd.testing.assert_frame_equal(ours, counted(with_duckdb(place)))
+    pd.testing.assert_frame_equal(ours, counted(with_duckdb_and_seconds(place)))
     pd.testing.assert_frame_equal(ours, counted(with_pandas(place)))
     one = counted(with_ibis_one_environment(place))
     pd.testing.assert_frame_equal(one, ours[ours["environment"] == "e3"].reset_index(drop=True))

@@ -1,12 +1,21 @@
-"""From the platform's one string to a frame, MB/s by format, beside the idioms of plain Python and pandas."""
+"""From the platform's one string to a frame, MB/s by format, beside plain Python, pandas, pyarrow and polars.
+
+Theirs end at columns of text, or at JSON's own types: no times, no levels, no traces folded, no whole lines
+beside them. polars is measured where it is installed, which nothing here does (129 MB). For one core:
+``POLARS_MAX_THREADS=1 taskset -c 0 pytest …``.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import time
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pj
 import pytest
 
 from createos_nb import logs
@@ -80,10 +89,49 @@ def by_pairs(text):
     )
 
 
+def by_pyarrow(pattern):
+    return lambda text: pc.extract_regex(pa.array(text.split("\n"), pa.large_string()), pattern.pattern)
+
+
+def json_by_pyarrow(text):
+    options = pj.ReadOptions(use_threads=False, block_size=4 << 20)
+    return pj.read_json(pa.BufferReader(text.encode()), read_options=options)
+
+
+def polars(read):
+    """The opponent, if polars is there."""
+    return {"polars": read} if importlib.util.find_spec("polars") else {}
+
+
+def json_by_polars(text):
+    import polars as pl
+
+    return pl.read_ndjson(text.encode())
+
+
+def by_polars(pattern):
+    import polars as pl
+
+    return lambda text: pl.Series("line", text.split("\n")).str.extract_groups(pattern.pattern).struct.unnest()
+
+
+def by_patterns(pattern):
+    return {
+        "re, DataFrame": by_regex(pattern),
+        "str.extract": by_pandas(pattern),
+        "pyarrow": by_pyarrow(pattern),
+        **polars(lambda text: by_polars(pattern)(text)),
+    }
+
+
 OPPONENTS = {
-    plain: {"re, DataFrame": by_regex(PLAIN), "str.extract": by_pandas(PLAIN)},
-    access: {"re, DataFrame": by_regex(ACCESS), "str.extract": by_pandas(ACCESS)},
-    json_line: {"json.loads, DataFrame": by_json},
+    plain: by_patterns(PLAIN),
+    access: by_patterns(ACCESS),
+    json_line: {
+        "json.loads, DataFrame": by_json,
+        "pyarrow": json_by_pyarrow,
+        **polars(json_by_polars),
+    },
     logfmt: {"re.findall, DataFrame": by_pairs},
     traceback: {},
     mixed: {},

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import itertools
 import json
+import random
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -216,7 +219,15 @@ def test_what_one_line_leaves_open_no_other_line_closes(pair):
     assert parse("\n".join(pair * 200))["message"].tolist() == alone * 200
 
 
-def test_json_lines_read_by_arrow_and_by_python_are_the_same(monkeypatch):
+def not_cut(lines):
+    return [], np.arange(len(lines))
+
+
+def not_alike(lines):
+    raise logs.jsonlines.pa.ArrowInvalid("not alike")
+
+
+def test_json_lines_cut_read_by_arrow_and_by_python_are_the_same(monkeypatch):
     written = [
         {"time": f"{T}Z", "level": "info", "msg": "a", "status": 200, "duration_ms": 1.5, "req": {"id": 12}},
         {"time": f"{T}.25+01:00", "level": "audit", "msg": "ä\u202e\x1b[1m", "status": 99, "duration_ms": 2},
@@ -224,10 +235,69 @@ def test_json_lines_read_by_arrow_and_by_python_are_the_same(monkeypatch):
         {"other": [{"msg": "deep"}]},
     ]
     text = "\n".join(json.dumps(line) for line in written * 50)
+    cut = parse(text)
+    monkeypatch.setattr(logs.jsonlines.alike, "parse", not_cut)
     by_arrow = parse(text)
-
-    def refused(lines):
-        raise logs.jsonlines.pa.ArrowInvalid("not alike")
-
-    monkeypatch.setattr(logs.jsonlines, "_by_arrow", refused)
+    monkeypatch.setattr(logs.jsonlines, "_by_arrow", not_alike)
+    pd.testing.assert_frame_equal(cut, by_arrow)
     pd.testing.assert_frame_equal(parse(text), by_arrow)
+
+
+NAMED = ("time", "level", "msg", "name", "status", "http.method", "url", "duration_ms", "request_id", "user", "err")
+WORDS = ("a", "GET /x", "", "é漢", 'a"b', "\t", "\\", "\x1b[1m", "200", f"{T}Z", "}", "null", "a, b: c")
+SCALARS = (1, 200, 0, -1, 1.5, 1e10, 1e-7, True, False, None, 12345678901234567890, 1764000000, 1764000000.5)
+
+
+def of_one_form(choose):
+    """Lines with the same names and separators, of which now and then one is a little otherwise."""
+    names = choose.sample(NAMED, choose.randrange(1, 8))
+    kinds = [choose.choice(["word", "status", "number", "object"] * 4 + ["any"]) for _ in names]
+    separators = choose.choice([(",", ":"), (", ", ": ")])
+
+    def value(kind):
+        if kind == "any" or choose.random() < 0.01:
+            return choose.choice([*WORDS, *SCALARS, [], [1, "x"], {}])
+        if kind == "object":
+            return {"stack": choose.choice(WORDS[:4])}
+        if kind == "word":
+            return choose.choice(["info", "GET", f"/{choose.randrange(99)}"])
+        return choose.randrange(100, 600) if kind == "status" else choose.random() * 100
+
+    for _ in range(choose.randrange(1, 120)):
+        line = json.dumps(dict(zip(names, map(value, kinds), strict=True)), separators=separators)
+        at = choose.randrange(len(line))
+        broken = [line[:at], line[:at] + choose.choice('"{}[],:1x\t ') + line[at:], line.replace(":", ": 0", 1)]
+        broken.append(line.translate(str.maketrans("abcdefghijklm{", "bcdefghijklmn[")))
+        yield choose.choice(broken) if choose.random() < 0.06 else line
+
+
+def test_a_line_cut_at_its_quotes_says_what_a_parser_says(monkeypatch):
+    choose = random.Random(20261127)
+    cut_lines = 0
+    for _ in range(60):
+        text = "\n".join(line for _ in range(3) for line in of_one_form(choose))
+        lines = logs.jsonlines.pa.array([line for line in text.split("\n") if line], "large_string")
+        cut_lines += sum(len(places) for places, _ in logs.jsonlines.alike.parse(lines)[0])
+        cut = parse(text)
+        with monkeypatch.context() as parsed:
+            parsed.setattr(logs.jsonlines.alike, "parse", not_cut)
+            pd.testing.assert_frame_equal(cut, parse(text))
+    assert cut_lines > 1000
+
+
+def test_a_request_in_an_access_log_is_cut_whatever_stands_about_it():
+    ends = ("", " 12", ' 12 "https://x/[y] " "Mozilla (\\"x\\") ] "')
+    hosts = ("10.0.0.1 - -", "[::1] - bob", "é - x]")
+    lines = [
+        f'{host} [25/Nov/2026:00:00:01 +0100] "GET /{number}?q=[a]{version}" 200{end}'
+        for number, (host, end, version) in enumerate(itertools.product(hosts, ends, ("", " HTTP/1.1", "  x")))
+    ]
+    wrong = ['] "', '[] "GET /x" 200', '- - [25/Nov/2026:00:00:01 +0000] "get /x HTTP/1.1" 200', '- - [] "']
+    frame = parse("\n".join([*lines, *wrong, *lines]))
+    right = frame[frame["path"].notna()]
+    assert right["raw"].tolist() == lines * 2
+    assert right["path"].tolist() == [f"/{number}?q=[a]" for number in range(len(lines))] * 2
+    assert set(right["method"]) == {"GET"}
+    assert set(right["status"]) == {200}
+    assert set(right["timestamp"]) == {pd.Timestamp("2026-11-24T23:00:01Z")}
+    assert right["message"].tolist() == right["raw"].tolist()

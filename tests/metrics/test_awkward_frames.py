@@ -41,6 +41,10 @@ ASKED = {
 }
 FRAMES = {"COMMITS": COMMITS, "INCIDENTS": INCIDENTS, "JOURNAL": JOURNAL}
 RESULTS = {
+    "error_rate": "ERROR_RATE",
+    "rpm": "RPM_OVER_TIME",
+    "success_share": "SUCCESS_SHARE",
+    "summary": "TRAFFIC_SUMMARY",
     "objectives": "OBJECTIVES",
     "burn_rates": "BURN_RATES",
     "incidents": "INCIDENTS",

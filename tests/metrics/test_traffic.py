@@ -53,7 +53,15 @@ def any_traffic(seed):
 def test_the_error_rate_counts_server_errors_only():
     rate = metrics.error_rate(frame(an_interval(0, ok=6, redirects=1, client=1, server=2)))
     assert rate["error_rate"].tolist() == [0.2]
-    assert list(rate.columns) == ["project", "environment", "timestamp", "requests", "error_rate"]
+
+
+@pytest.mark.parametrize("measure", ["error_rate", "rpm", "success_share", "summary"])
+def test_a_measure_of_an_answer_that_is_not_whole_says_so(measure):
+    whole = frame(an_interval(0, ok=6), an_interval(1, ok=6))
+    assert getattr(metrics, measure)(whole)["complete"].all()
+    told = getattr(metrics, measure)(whole.assign(complete=[True, False]))["complete"]
+    assert told.tolist() == ([True, False] if len(told) == 2 else [False])
+    assert getattr(metrics, measure)(whole.drop(columns="complete"))["complete"].all()
 
 
 def test_an_interval_without_requests_has_no_error_rate():
