@@ -189,16 +189,21 @@ class Supervisor:
             group = self.cgroups.group(secrets.token_hex(8))
             if group is not None:
                 group.limit(memory_mb=memory_mb, cpu_millicores=None)
-            child = await Child.start(
-                artefact.command,
-                directory=artefact.directory,
-                variables=environment(
-                    {"PYTHONUNBUFFERED": "1"}, artefact.environment, variables, {"PORT": str(port)}
-                ),
-                owner=self._owner,
-                on_lines=on_lines,
-                entrances=group.entrances if group is not None else (),
-            )
+            try:
+                child = await Child.start(
+                    artefact.command,
+                    directory=artefact.directory,
+                    variables=environment(
+                        {"PYTHONUNBUFFERED": "1"}, artefact.environment, variables, {"PORT": str(port)}
+                    ),
+                    owner=self._owner,
+                    on_lines=on_lines,
+                    entrances=group.entrances if group is not None else (),
+                )
+            except OSError as error:
+                if group is not None:
+                    group.remove()
+                raise StartFailed(f"This machine could not start it: {error}.") from error
             try:
                 host, listening_port = await _listening(child, (port, artefact.port), healthy_within_s)
             except (StartFailed, asyncio.CancelledError) as failure:
