@@ -16,6 +16,7 @@ import psutil
 from createos_nb.platform import ports
 from createos_nb.platform.cgroups import Cgroups, Group
 from createos_nb.platform.children import Child, Variables, end_owned, environment
+from createos_nb.platform.clock import Clock
 
 if TYPE_CHECKING:
     from createos_nb.platform.builds import Artefact
@@ -66,7 +67,7 @@ class Process:
     ignores_port
         Whether it listens elsewhere than it was told to, so that there can be only one of it at a time.
     started_at
-        Unix seconds.
+        Unix seconds of the platform's clock.
     memory_mb
         Memory from which on it is ended, in MiB, all its processes together; None for no limit.
     group
@@ -121,6 +122,8 @@ class Supervisor:
         The platform's id; processes that carry it are the platform's, also after a crash (`sweep`).
     cgroups
         What keeps their limits; by default those of this machine.
+    clock
+        Of the platform; this machine's when not given.
 
     Attributes
     ----------
@@ -128,9 +131,12 @@ class Supervisor:
         Called with the process, its exit code and a sentence when one ended without being asked to.
     """
 
-    def __init__(self, logs: RuntimeLogs, *, owner: str, cgroups: Cgroups | None = None) -> None:
+    def __init__(
+        self, logs: RuntimeLogs, *, owner: str, cgroups: Cgroups | None = None, clock: Clock | None = None
+    ) -> None:
         self.on_exit: Callable[[Process, int, str], None] | None = None
         self.cgroups = cgroups if cgroups is not None else Cgroups(owner)
+        self._clock = clock if clock is not None else Clock()
         self._logs = logs
         self._owner = owner
         self._running: dict[Process, asyncio.Task[None]] = {}
@@ -227,7 +233,7 @@ class Supervisor:
                 deployment_id,
                 replica,
                 ignores_port=listening_port != port,
-                started_at=time.time(),
+                started_at=self._clock.time(),
                 memory_mb=memory_mb,
                 child=child,
                 output=output,

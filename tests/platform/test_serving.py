@@ -16,6 +16,7 @@ import uvicorn
 from createos_nb.platform import serving as module
 from createos_nb.platform.accesslog import AccessLog
 from createos_nb.platform.builds import Artefact
+from createos_nb.platform.clock import Clock
 from createos_nb.platform.gateway import Routes, gateway_app, gateway_config
 from createos_nb.platform.processes import PortTaken, StartFailed, Supervisor
 from createos_nb.platform.runtimelogs import RuntimeLogs
@@ -295,6 +296,24 @@ async def test_crashes_long_ago_are_forgotten(serve, serving, monkeypatch):
         os.kill(process.pid, signal.SIGKILL)
         await until(lambda process=process: serving.processes_of("env") not in ((), (process,)))
     assert crashed == []
+
+
+async def test_one_that_ends_now_and_then_is_restarted_until_it_ends_too_often(serve, serving, monkeypatch):
+    clock, crashed, restarts = Clock(), [], []
+    monkeypatch.setattr(serving, "_clock", clock)
+    monkeypatch.setattr(serving._supervisor, "_clock", clock)
+    serving.on_crash = lambda *told: crashed.append(told)
+    await serve("v1")
+    for healthy_s in [62.0] * 12 + [20.0, 61.0] * 20:
+        [process] = serving.processes_of("env")
+        clock.move(healthy_s)
+        os.kill(process.pid, signal.SIGKILL)
+        await until(lambda process=process: crashed or serving.processes_of("env") not in ((), (process,)))
+        if crashed:
+            break
+        restarts.append(clock.time())
+    assert len(restarts) > 12
+    assert max(sum(at <= other < at + 600 for other in restarts) for at in restarts) == 12
 
 
 async def test_a_stopped_environment_is_forgotten_with_its_processes(serve, serving, get):
