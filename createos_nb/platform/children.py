@@ -85,7 +85,7 @@ class Child:
 
     pid: int
     marker: str
-    _root: psutil.Process | None = field(repr=False)
+    _root: psutil.Process = field(repr=False)
     _process: subprocess.Popen[bytes] = field(repr=False)
     _ended: asyncio.Future[int] = field(repr=False)
     _reading: asyncio.Task[None] = field(repr=False)
@@ -142,11 +142,14 @@ class Child:
         finally:
             os.close(for_child)
         reading = asyncio.create_task(_read(output, on_lines))
-        try:
-            root = psutil.Process(process.pid)
-        except psutil.NoSuchProcess:
-            root = None
+        # It is there at least as a zombie, until it is reaped.
+        root = psutil.Process(process.pid)
         return cls(process.pid, marker, root, process, _end_of(process), reading)
+
+    @property
+    def began_at(self) -> float:
+        """When it was started, in unix seconds of this machine."""
+        return self._root.create_time()
 
     @property
     def running(self) -> bool:
@@ -251,9 +254,7 @@ def end_owned(owner: str) -> int:
     return len(ended)
 
 
-def _descendants(root: psutil.Process | None) -> list[psutil.Process]:
-    if root is None:
-        return []
+def _descendants(root: psutil.Process) -> list[psutil.Process]:
     try:
         return [process for process in (root, *root.children(recursive=True)) if _alive(process)]
     except psutil.Error:

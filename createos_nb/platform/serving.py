@@ -333,7 +333,7 @@ class Serving:
         number, lines = process.replica, (*process.last_lines, reason)
         if self._clock.time() - process.started_at >= _HEALTHY_AGAIN_S:
             served.crashes.pop(number, None)
-        while self._may_restart(served, number):
+        while process.may_return and self._may_restart(served, number):
             crashes = served.crashes.get(number, 0)
             served.crashes[number] = crashes + 1
             await self._clock.sleep(self._backoff_s[crashes])

@@ -33,8 +33,8 @@ APPLICATION = """
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
         def do_GET(self):
-            if self.path == "/slow":
-                time.sleep(0.5)
+            while self.path == "/slow" and not os.path.exists("released"):
+                time.sleep(0.01)
             if self.path == "/crash":
                 os._exit(9)
             content = json.dumps({"version": os.environ["VERSION"], "pid": os.getpid()}).encode()
@@ -144,7 +144,7 @@ async def test_a_switch_loses_no_request(serve, get):
     assert {answer["version"] for _, answer in seen} == {"v1", "v2", "v3", "v4"}
 
 
-async def test_a_request_under_way_is_answered_by_the_replica_that_has_it(serve, serving, get, routes):
+async def test_a_request_under_way_is_answered_by_the_replica_that_has_it(serve, get, routes, tmp_path):
     await serve("v1")
     upstream = routes.pick(HOST)
     slow = asyncio.create_task(get("/slow"))
@@ -153,6 +153,7 @@ async def test_a_request_under_way_is_answered_by_the_replica_that_has_it(serve,
     assert (await get())[1]["version"] == "v2"
     assert not slow.done()
     assert [(await get())[1]["version"] for _ in range(5)] == ["v2"] * 5
+    (tmp_path / "released").touch()
     old = (await slow)[1]
     assert old["version"] == "v1"
     await until(lambda: not psutil.pid_exists(old["pid"]))
