@@ -7,6 +7,7 @@ every request that was recorded before it. A killed platform loses the last quar
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -39,7 +40,11 @@ TOP_PATHS = 10
 _BATCH_ROWS = 1_000
 _BATCH_S = 0.25
 _LARGEST_INSERT = 100_000
+_MOST_KEPT = 100_000
+_TRY_AGAIN_S = 1.0
 _MAX_PATH = 1_024
+
+_log = logging.getLogger(__name__)
 
 _TABLE = """
 create table if not exists requests (
@@ -359,7 +364,11 @@ class AccessLog:
             while True:
                 batch.append(self._collected.popleft())
         if batch:
-            self._insert(batch, generated=False)
+            try:
+                self._insert(batch, generated=False)
+            except duckdb.Error:
+                self._collected.extendleft(reversed(batch[-_MOST_KEPT:]))
+                raise
 
     def _insert(self, records: list[AccessRecord], *, generated: bool) -> None:
         columns = dict(zip(AccessRecord._fields, zip(*records, strict=True), strict=True))
@@ -375,4 +384,9 @@ class AccessLog:
             self._many.wait(_BATCH_S)
             self._some.clear()
             self._many.clear()
-            self.flush()
+            try:
+                self.flush()
+            except duckdb.Error as error:  # Of a full disk, for one; what was collected waits until there is room.
+                _log.error("Access records cannot be written: %s", str(error).splitlines()[0])
+                time.sleep(_TRY_AGAIN_S)
+                self._some.set()

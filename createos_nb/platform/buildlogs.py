@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from createos_nb.api.deployments import BuildLogLine
@@ -29,11 +30,12 @@ class BuildLogs:
         self._directory = directory
 
     def write(self, deployment_id: str, stage: str, line: str) -> None:
-        """Append a line."""
-        entry = [self._clock.now().isoformat(timespec="microseconds"), stage, line]
-        with self._path(deployment_id).open("a", encoding="utf-8") as file:
-            if file.tell() < MAX_BYTES:
-                file.write(json.dumps(entry) + "\n")
+        """Append a line; a full disk costs the line, not the build."""
+        entry = json.dumps([self._clock.now().isoformat(timespec="microseconds"), stage, line]) + "\n"
+        with suppress(OSError), self._path(deployment_id).open("ab", buffering=0) as file:
+            size = file.tell()
+            if size < MAX_BYTES and file.write(entry.encode()) < len(entry):
+                file.truncate(size)
 
     def read(self, deployment_id: str, *, skip: int = 0) -> list[BuildLogLine]:
         """Return the lines, oldest first, without the first ``skip``."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from createos_nb.platform.cgroups import Cgroups
 from createos_nb.platform.runtimes import FRAMEWORKS, RECIPES, detected, framework_of
 from createos_nb.platform.workshop import BuildFailed, BuildSettings, Log, Workshop, inside
 
@@ -60,7 +61,13 @@ class Artefact:
 
 
 async def build(
-    source: Path, settings: BuildSettings, log: Log, *, owner: str = "", timeout_s: float = TIME_LIMIT_S
+    source: Path,
+    settings: BuildSettings,
+    log: Log,
+    *,
+    owner: str = "",
+    timeout_s: float = TIME_LIMIT_S,
+    cgroups: Cgroups | None = None,
 ) -> Artefact:
     """Build an upload: install what it needs, run its build command, find out how to start it.
 
@@ -76,6 +83,8 @@ async def build(
         The platform's id, so that commands it left behind are swept at its next start.
     timeout_s
         Seconds after which everything the build started is ended.
+    cgroups
+        What keeps together what a command starts, however it hides; None for nothing.
 
     Raises
     ------
@@ -84,7 +93,7 @@ async def build(
     """
     directory = inside(source, settings.directory_path, "directoryPath")
     shutil.rmtree(source / _OWN_DIRECTORY, ignore_errors=True)
-    workshop = Workshop(source / _OWN_DIRECTORY, directory, settings, log, owner)
+    workshop = Workshop(source / _OWN_DIRECTORY, directory, settings, log, owner, cgroups)
     try:
         async with asyncio.timeout(timeout_s):
             return await _built(workshop)

@@ -18,6 +18,7 @@ from createos_nb.errors import OperationFailed, RateLimited, Unauthorized
 from createos_nb.platform import admin, users
 from createos_nb.platform.answers import failure, success
 from createos_nb.platform.budget import Budget
+from createos_nb.platform.disk import FULL, is_full
 from createos_nb.platform.faults import CUT, Planned
 from createos_nb.platform.guards import REQUEST_ID
 from createos_nb.platform.handlers import HANDLERS
@@ -133,7 +134,9 @@ class Calls:
             return failure(error.status_code, str(error.detail), headers=headers)
         except ClientDisconnect:
             raise
-        except Exception:  # noqa: BLE001 - whatever a handler does, the client gets an envelope
+        except Exception as error:  # noqa: BLE001 - whatever a handler does, the client gets an envelope
+            if is_full(error):
+                return failure(507, FULL, headers=headers)
             request_id = request.scope[REQUEST_ID]
             _log.exception("%s failed (request %s).", operation.name, request_id)
             sentence = f"The platform failed; its log has the reason (request {request_id})."

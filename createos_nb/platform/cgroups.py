@@ -7,6 +7,7 @@ Where neither is so, memory is watched by the platform itself (`processes`), and
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import time
 from contextlib import suppress
@@ -41,7 +42,7 @@ class Group:
         """Files into which a process writes 0 to enter, with all that it will start."""
         return tuple(directory / "cgroup.procs" for directory in dict.fromkeys(self.directories.values()))
 
-    def limit(self, *, memory_mb: int | None, cpu_millicores: int | None) -> None:
+    def limit(self, *, memory_mb: int | None, cpu_millicores: int | None, tasks: int = MAX_PROCESSES) -> None:
         """Set the limits; None for none.
 
         Parameters
@@ -50,11 +51,13 @@ class Group:
             MiB of memory, from which on the kernel ends it.
         cpu_millicores
             Thousandths of a core.
+        tasks
+            Processes and threads.
         """
         size = None if memory_mb is None else memory_mb * 2**20
         self._write("memory", {"memory.max": size}, {"memory.limit_in_bytes": size})
         self._write("memory", {"memory.oom.group": 1}, {})
-        self._write("pids", {"pids.max": MAX_PROCESSES}, {"pids.max": MAX_PROCESSES})
+        self._write("pids", {"pids.max": tasks}, {"pids.max": tasks})
         quota = None if cpu_millicores is None else cpu_millicores * _PERIOD_US // 1000
         self._write(
             "cpu",
@@ -76,15 +79,21 @@ class Group:
     @property
     def oom_kills(self) -> int:
         """How many of its processes the kernel has ended because the memory ran out."""
-        directory = self.directories.get("memory")
-        if directory is None:
-            return 0
-        name = "memory.events" if self._is_v2("memory") else "memory.oom_control"
-        with suppress(OSError):
-            for line in (directory / name).read_text().splitlines():
-                key, _, count = line.partition(" ")
-                if key == "oom_kill":
-                    return int(count)
+        return self._count("memory", "memory.events" if self._is_v2("memory") else "memory.oom_control", "oom_kill")
+
+    @property
+    def refused_tasks(self) -> int:
+        """How many processes and threads the kernel has refused to start."""
+        return self._count("pids", "pids.events", "max")
+
+    def _count(self, controller: str, file: str, counted: str) -> int:
+        directory = self.directories.get(controller)
+        if directory is not None:
+            with suppress(OSError):
+                for line in (directory / file).read_text().splitlines():
+                    key, _, count = line.partition(" ")
+                    if key == counted:
+                        return int(count)
         return 0
 
     def remove(self) -> None:
@@ -137,9 +146,9 @@ class Cgroups:
         memory, cpu = self.limits
         return f"Limits of memory are kept {memory}; of cpu {cpu if cpu.startswith('not') else f'kept {cpu}'}."
 
-    def group(self, name: str) -> Group | None:
+    def group(self) -> Group | None:
         """Make a group; None where no controller can be used."""
-        made = {}
+        made, name = {}, secrets.token_hex(8)
         for controller, base in self._bases.items():
             with suppress(OSError):
                 (base / name).mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,10 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import signal
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -82,8 +85,9 @@ class Child:
 
     pid: int
     marker: str
-    _root: psutil.Process | None = field(repr=False)
-    _process: asyncio.subprocess.Process = field(repr=False)
+    _root: psutil.Process = field(repr=False)
+    _process: subprocess.Popen[bytes] = field(repr=False)
+    _ended: asyncio.Future[int] = field(repr=False)
     _reading: asyncio.Task[None] = field(repr=False)
 
     @classmethod
@@ -117,16 +121,17 @@ class Child:
         """
         marker = secrets.token_hex(16)
         run = _kept_run()
-        # The pipe is ours, not asyncio's: then waiting for the child does not mean waiting for
-        # a grandchild that still holds its output.
         output, for_child = os.pipe()
         try:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid())),
-                *(os.pathsep.join(map(str, entrances)), *command),
-                stdin=asyncio.subprocess.DEVNULL,
+            # Not through asyncio, which reaps a program as soon as it ends (see `_end_of`).
+            process = subprocess.Popen(
+                (
+                    *(sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid())),
+                    *(os.pathsep.join(map(str, entrances)), *command),
+                ),
+                stdin=subprocess.DEVNULL,
                 stdout=for_child,
-                stderr=asyncio.subprocess.STDOUT,
+                stderr=subprocess.STDOUT,
                 cwd=directory,
                 env={**variables, OWNER: owner, CHILD: marker, RUN: run},
                 start_new_session=True,
@@ -137,20 +142,23 @@ class Child:
         finally:
             os.close(for_child)
         reading = asyncio.create_task(_read(output, on_lines))
-        try:
-            root = psutil.Process(process.pid)
-        except psutil.NoSuchProcess:
-            root = None
-        return cls(process.pid, marker, root, process, reading)
+        # It is there at least as a zombie, until it is reaped.
+        root = psutil.Process(process.pid)
+        return cls(process.pid, marker, root, process, _end_of(process), reading)
+
+    @property
+    def began_at(self) -> float:
+        """When it was started, in unix seconds of this machine."""
+        return self._root.create_time()
 
     @property
     def running(self) -> bool:
         """Whether the program itself (not a descendant) has not ended yet."""
-        return self._process.returncode is None
+        return not self._ended.done()
 
     async def wait(self) -> int:
         """Wait for the program to end and return its exit code, negative for a signal."""
-        return await self._process.wait()
+        return await asyncio.shield(self._ended)
 
     async def drain(self, *, within_s: float = 1.0) -> None:
         """Wait until everything it printed was read, at most ``within_s`` seconds, and stop reading.
@@ -172,7 +180,8 @@ class Child:
         return list(found.values())
 
     def _is_of(self, process: psutil.Process) -> bool:
-        if _session(process.pid) == self.pid:
+        # Once the program is reaped, its process id, and the session of this number, may be somebody else's.
+        if self._process.returncode is None and _session(process.pid) == self.pid:
             return _alive(process)
         return _marked(process, CHILD, self.marker)
 
@@ -185,7 +194,7 @@ class Child:
             Seconds between the request to end and the kill.
         """
         for process in self.family():
-            _signal(process, kill=False)
+            _signal(process, signal.SIGTERM)
         if grace_s > 0:
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self.wait()), grace_s)
@@ -195,9 +204,10 @@ class Child:
             if not left:
                 break
             for process in left:
-                _signal(process, kill=True)
+                _signal(process, signal.SIGKILL)
             await asyncio.sleep(0.01)
         await self.wait()
+        self._process.wait()  # It has ended; now nothing of its session is left, and its process id is let go.
         await self.drain()
 
 
@@ -239,14 +249,12 @@ def end_owned(owner: str) -> int:
     ]:
         ended.update(process.pid for process in left)
         for process in left:
-            _signal(process, kill=True)
+            _signal(process, signal.SIGKILL)
         time.sleep(0.01)
     return len(ended)
 
 
-def _descendants(root: psutil.Process | None) -> list[psutil.Process]:
-    if root is None:
-        return []
+def _descendants(root: psutil.Process) -> list[psutil.Process]:
     try:
         return [process for process in (root, *root.children(recursive=True)) if _alive(process)]
     except psutil.Error:
@@ -274,10 +282,48 @@ def _marked(process: psutil.Process, name: str, value: str) -> bool:
         return False
 
 
-def _signal(process: psutil.Process, *, kill: bool) -> None:
-    # psutil compares the start time first, so that a process id in new hands is never signalled.
-    with suppress(psutil.Error):
-        process.kill() if kill else process.terminate()
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    """Signal a process, and never another that has its process id by now: the start time is compared first."""
+    with suppress(psutil.Error, OSError):
+        if sys.platform != "linux":
+            process.send_signal(number)
+            return
+        held = os.pidfd_open(process.pid)
+        try:
+            if process.is_running():
+                signal.pidfd_send_signal(held, number)
+        finally:
+            os.close(held)
+
+
+def _end_of(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
+    """Return what becomes the exit code of a program when it ends.
+
+    On Linux it is not reaped then: as long as it is a zombie nobody else gets its process id, by which its
+    session is told. `Child.end` reaps it.
+    """
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[int] = loop.create_future()
+    if sys.platform != "linux":
+
+        def wait() -> None:
+            returncode = process.wait()
+            with suppress(RuntimeError):  # The loop has ended already.
+                loop.call_soon_threadsafe(ended.set_result, returncode)
+
+        threading.Thread(target=wait, daemon=True, name="child").start()
+        return ended
+    held = os.pidfd_open(process.pid)
+
+    def note() -> None:
+        loop.remove_reader(held)
+        how = os.waitid(os.P_PIDFD, held, os.WEXITED | os.WNOWAIT)
+        os.close(held)
+        if how is not None:
+            ended.set_result(how.si_status if how.si_code == os.CLD_EXITED else -how.si_status)
+
+    loop.add_reader(held, note)
+    return ended
 
 
 async def _read(descriptor: int, on_lines: Callable[[list[str]], None]) -> None:

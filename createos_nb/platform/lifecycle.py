@@ -14,6 +14,7 @@ from createos_nb.api.environments import Environment, Resources
 from createos_nb.api.projects import Project
 from createos_nb.platform.builds import Artefact
 from createos_nb.platform.children import Variables
+from createos_nb.platform.disk import once_there_is_room
 from createos_nb.platform.endpoints import PREFIX
 from createos_nb.platform.pipeline import Pipeline
 from createos_nb.platform.processes import StartFailed, Supervisor
@@ -64,11 +65,15 @@ class Lifecycle:
                 self.promote(environment, deployment)
 
     def _crashed(self, environment_id: str, deployment_id: str, last_lines: Sequence[str]) -> None:
+        _log.warning("Deployment %s of environment %s keeps ending.", deployment_id, environment_id)
+        self.run(self._give_up(environment_id, deployment_id, last_lines))
+
+    async def _give_up(self, environment_id: str, deployment_id: str, last_lines: Sequence[str]) -> None:
         if not environment_id.startswith(PREFIX):
-            self.store.change(Deployment, deployment_id, status="crashing")
+            await once_there_is_room(partial(self.store.change, Deployment, deployment_id, status="crashing"))
+        # After that, since they would be lost on a full disk.
         for line in last_lines:
             self.pipeline.build_logs.write(deployment_id, "run", line)
-        _log.warning("Deployment %s of environment %s keeps ending.", deployment_id, environment_id)
 
     # --- environments -------------------------------------------------------------------------------------
 
@@ -94,12 +99,16 @@ class Lifecycle:
         except StartFailed as failure:
             self.say(environment_id, deployment_id, failure)
             live = {}
-        with self.store.transaction():
-            self.store.change(Environment, environment_id, **live)
-            if self._latest[environment_id] is asked:
-                self.store.change(Environment, environment_id, wanted_deployment_id=None)
-            if live and deployment.status in {"sleeping", "crashing"}:
-                self.store.change(Deployment, deployment_id, status="deployed")
+
+        def note() -> None:
+            with self.store.transaction():
+                self.store.change(Environment, environment_id, **live)
+                if self._latest[environment_id] is asked:
+                    self.store.change(Environment, environment_id, wanted_deployment_id=None)
+                if live and deployment.status in {"sleeping", "crashing"}:
+                    self.store.change(Deployment, deployment_id, status="deployed")
+
+        await once_there_is_room(note)
         # A domain may have been added, or led elsewhere, while it was started.
         self.route(environment_id)
 
@@ -179,8 +188,11 @@ class Lifecycle:
             if not self._pending[environment_id]:
                 del self._pending[environment_id]
                 self._latest.pop(environment_id, None)
-                if self.stays(environment_id):
-                    self.store.change(Environment, environment_id, status="active", wanted_deployment_id=None)
+                await once_there_is_room(partial(self._come_to_rest, environment_id))
+
+    def _come_to_rest(self, environment_id: str) -> None:
+        if self.stays(environment_id) and environment_id not in self._pending:
+            self.store.change(Environment, environment_id, status="active", wanted_deployment_id=None)
 
     def stays(self, environment_id: str) -> bool:
         """Whether an environment is there, and is not being deleted."""
@@ -284,8 +296,7 @@ class Lifecycle:
                     deployment.id, "prepare", "The platform was restarted; building it again."
                 )
                 self.pipeline.queue(deployment)
-        known = {deployment.id for deployment in self.store.find(Deployment)}
-        await asyncio.to_thread(self.pipeline.remove_strays, known)
+        await asyncio.to_thread(self.pipeline.remove_strays, self.store.find(Deployment))
 
     def _take_up(self, environment: Environment) -> None:
         """Serve again what was live, with the variables it had, and then what was being promoted."""

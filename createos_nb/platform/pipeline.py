@@ -9,6 +9,7 @@ import uuid
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from createos_nb.errors import NotFound
 from createos_nb.platform.archives import unpack_files
 from createos_nb.platform.buildlogs import BuildLogs
 from createos_nb.platform.builds import Artefact, build
+from createos_nb.platform.disk import once_there_is_room
 from createos_nb.platform.processes import PortTaken, StartFailed, Supervisor
 from createos_nb.platform.store import Store
 from createos_nb.platform.transitions import Transitions
@@ -26,6 +28,8 @@ from createos_nb.platform.variables import started_with
 from createos_nb.platform.workshop import BuildFailed, BuildSettings
 
 BUILDS_AT_ONCE = 2
+
+_BUILT_NOTHING = frozenset({"build_error", "cancelled", "error"})
 
 _log = logging.getLogger(__name__)
 
@@ -138,23 +142,25 @@ class Pipeline:
     async def discard(self, deployments: Iterable[Deployment]) -> None:
         """End the builds of deployments, and remove what they were and would have been made of."""
         ids = [deployment.id for deployment in deployments]
-        await self._end([self._builds[each] for each in ids if each in self._builds])
+        await self._cease([self._builds[each] for each in ids if each in self._builds])
         for each in ids:
             await asyncio.to_thread(self._remove, each)
 
     async def close(self) -> None:
         """End the builds under way; they are taken up again at the next start."""
-        await self._end(tuple(self._builds.values()))
+        await self._cease(tuple(self._builds.values()))
 
-    async def _end(self, tasks: Iterable[asyncio.Task[None]]) -> None:
+    async def _cease(self, tasks: Iterable[asyncio.Task[None]]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def remove_strays(self, known: set[str]) -> None:
-        """Remove what uploads left that a crash kept from becoming a deployment."""
+    def remove_strays(self, deployments: Iterable[Deployment]) -> None:
+        """Remove what uploads left that a crash kept from becoming one of the deployments, or from going."""
+        statuses = {deployment.id: deployment.status for deployment in deployments}
         for path in (*self._sources.iterdir(), *self._archives.iterdir()):
-            if path.name.removesuffix(".zip") in known:
+            status = statuses.get(path.name.removesuffix(".zip"))
+            if status is not None and (path.parent == self._archives or status not in _BUILT_NOTHING):
                 continue
             # What is being unpacked has a dot before its name: it is nobody's, whatever the name.
             if path.is_dir():
@@ -185,9 +191,9 @@ class Pipeline:
         except StartFailed as failure:
             for line in (*failure.last_lines, failure.reason):
                 log("deploy", line)
-            self._store.change(Deployment, deployment.id, status="crashing")
+            await self._end(deployment.id, "crashing")
         else:
-            self._store.change(Deployment, deployment.id, status="deployed")
+            await self._end(deployment.id, "deployed")
 
     def archive(self, deployment_id: str) -> Path:
         """Return the archive of the files that a deployment was made from.
@@ -215,6 +221,7 @@ class Pipeline:
                     _build_settings(deployment.settings or VcsSettings()),
                     log,
                     owner=self._owner,
+                    cgroups=self._supervisor.cgroups,
                 )
             await self.transitions.leave("deployment", "building")
             self._store.change(Deployment, deployment.id, status="deploying", artefact_json=artefact.to_json())
@@ -222,21 +229,39 @@ class Pipeline:
             await self.transitions.leave("deployment", "deploying")
         except BuildFailed as failure:
             log("build", failure.reason)
-            self._store.change(Deployment, deployment.id, status="build_error")
+            await self._fail(deployment.id, "build_error")
         except StartFailed as failure:
             for line in (*failure.last_lines, failure.reason):
                 log("deploy", line)
-            self._store.change(Deployment, deployment.id, status="crashing")
+            await self._end(deployment.id, "crashing")
+        except asyncio.CancelledError:
+            if self._store.get(Deployment, deployment.id).status == "cancelled":
+                await self._remove_source(deployment.id)
+            raise
         except Exception as error:  # noqa: BLE001 - whatever happened, a deployment must come to an end
             _log.exception("Building deployment %s failed.", deployment.id)
             log("build", f"The platform could not build it: {error}. Its own log says more.")
-            self._store.change(Deployment, deployment.id, status="error")
+            await self._fail(deployment.id, "error")
         else:
-            # One transaction: a crash must not leave it built, and forgotten by those that follow it.
-            with self._store.transaction():
-                self._store.change(Deployment, deployment.id, status="deployed")
-                if self.on_deployed is not None:
-                    self.on_deployed(deployment)
+            await once_there_is_room(partial(self._succeed, deployment))
+
+    def _succeed(self, deployment: Deployment) -> None:
+        # One transaction: a crash must not leave it built, and forgotten by those that follow it.
+        with self._store.transaction():
+            self._store.change(Deployment, deployment.id, status="deployed")
+            if self.on_deployed is not None:
+                self.on_deployed(deployment)
+
+    async def _fail(self, deployment_id: str, status: str) -> None:
+        """End a build that came to nothing; it can never serve, and what it left may have filled the disk."""
+        await self._remove_source(deployment_id)
+        await self._end(deployment_id, status)
+
+    async def _remove_source(self, deployment_id: str) -> None:
+        await asyncio.to_thread(shutil.rmtree, self._sources / deployment_id, ignore_errors=True)
+
+    async def _end(self, deployment_id: str, status: str) -> None:
+        await once_there_is_room(lambda: self._store.change(Deployment, deployment_id, status=status))
 
     async def _check(self, deployment: Deployment, artefact: Artefact, log: Callable[[str, str], None]) -> None:
         """Start it once, as it is, to see that it listens; what serves is started for each environment."""

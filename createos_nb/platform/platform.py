@@ -72,11 +72,11 @@ class Platform:
         runtime_logs = RuntimeLogs(state / "runtime-logs", clock=self.clock.time)
         # Of the path, so that a copied state does not take the original's processes for its own.
         owner = hashlib.sha256(os.fsencode(state)).hexdigest()[:16]
-        supervisor = Supervisor(runtime_logs, owner=owner)
+        supervisor = Supervisor(runtime_logs, owner=owner, clock=self.clock)
         self.cgroups = supervisor.cgroups
         self.lifecycle = Lifecycle(
             self.store,
-            Serving(supervisor, self.routes),
+            Serving(supervisor, self.routes, clock=self.clock),
             supervisor,
             runtime_logs,
             Pipeline(self.store, supervisor, BuildLogs(state / "build-logs", self.clock), sources, owner=owner),

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
-from createos_nb.platform import ports
-from createos_nb.platform.cgroups import Cgroups, Group
+from createos_nb.platform import limits, ports
+from createos_nb.platform.cgroups import MAX_PROCESSES, Cgroups, Group
 from createos_nb.platform.children import Child, Variables, end_owned, environment
+from createos_nb.platform.clock import Clock
 
 if TYPE_CHECKING:
     from createos_nb.platform.builds import Artefact
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
 LAST_LINES = 50
 """How many lines of an application are kept to explain why it ended."""
 
-_MEMORY_CHECK_S = 1.0
+_USE_CHECK_S = 1.0
+_DISK_CHECK_S = 1.0
 _PORT_IN_USE = ("address already in use", "eaddrinuse", "only one usage of each socket address")
 _PORT_ATTEMPTS = 3
 _OTHER_PORT_S = 1.0
@@ -66,9 +66,13 @@ class Process:
     ignores_port
         Whether it listens elsewhere than it was told to, so that there can be only one of it at a time.
     started_at
-        Unix seconds.
+        Unix seconds of the platform's clock.
     memory_mb
         Memory from which on it is ended, in MiB, all its processes together; None for no limit.
+    directory
+        Where it runs.
+    may_return
+        Whether it may be started again when it has ended by itself.
     group
         The control group it is in, where this machine has them.
     """
@@ -82,11 +86,14 @@ class Process:
     ignores_port: bool
     started_at: float
     memory_mb: int | None
+    directory: Path
     child: Child = field(repr=False)
     output: deque[str] = field(repr=False)
     group: Group | None = field(default=None, repr=False)
+    may_return: bool = True
     stopping: bool = field(default=False, repr=False)
     ended_for: str | None = field(default=None, repr=False)
+    refused_tasks: bool = field(default=False, repr=False)
     sockets: frozenset[int] = field(default=frozenset(), repr=False)
 
     def has_port(self) -> bool:
@@ -121,6 +128,8 @@ class Supervisor:
         The platform's id; processes that carry it are the platform's, also after a crash (`sweep`).
     cgroups
         What keeps their limits; by default those of this machine.
+    clock
+        Of the platform; this machine's when not given.
 
     Attributes
     ----------
@@ -128,13 +137,16 @@ class Supervisor:
         Called with the process, its exit code and a sentence when one ended without being asked to.
     """
 
-    def __init__(self, logs: RuntimeLogs, *, owner: str, cgroups: Cgroups | None = None) -> None:
+    def __init__(
+        self, logs: RuntimeLogs, *, owner: str, cgroups: Cgroups | None = None, clock: Clock | None = None
+    ) -> None:
         self.on_exit: Callable[[Process, int, str], None] | None = None
         self.cgroups = cgroups if cgroups is not None else Cgroups(owner)
+        self._clock = clock if clock is not None else Clock()
         self._logs = logs
         self._owner = owner
         self._running: dict[Process, asyncio.Task[None]] = {}
-        self._memory_watch: asyncio.Task[None] | None = None
+        self._watches: list[asyncio.Task[None]] = []
 
     @property
     def processes(self) -> tuple[Process, ...]:
@@ -183,22 +195,26 @@ class Supervisor:
 
             def on_lines(lines: list[str], output: deque[str] = output) -> None:
                 output.extend(lines)
-                with suppress(OSError):  # A full disk costs log lines, not the application.
-                    self._logs.write_lines(environment_id, deployment_id, replica, lines)
+                self._logs.write_lines(environment_id, deployment_id, replica, lines)
 
-            group = self.cgroups.group(secrets.token_hex(8))
+            group = self.cgroups.group()
             if group is not None:
                 group.limit(memory_mb=memory_mb, cpu_millicores=None)
-            child = await Child.start(
-                artefact.command,
-                directory=artefact.directory,
-                variables=environment(
-                    {"PYTHONUNBUFFERED": "1"}, artefact.environment, variables, {"PORT": str(port)}
-                ),
-                owner=self._owner,
-                on_lines=on_lines,
-                entrances=group.entrances if group is not None else (),
-            )
+            try:
+                child = await Child.start(
+                    artefact.command,
+                    directory=artefact.directory,
+                    variables=environment(
+                        {"PYTHONUNBUFFERED": "1"}, artefact.environment, variables, {"PORT": str(port)}
+                    ),
+                    owner=self._owner,
+                    on_lines=on_lines,
+                    entrances=group.entrances if group is not None else (),
+                )
+            except OSError as error:
+                if group is not None:
+                    group.remove()
+                raise StartFailed(f"This machine could not start it: {error}.") from error
             try:
                 host, listening_port = await _listening(child, (port, artefact.port), healthy_within_s)
             except (StartFailed, asyncio.CancelledError) as failure:
@@ -209,7 +225,7 @@ class Supervisor:
                 if isinstance(failure, asyncio.CancelledError):
                     raise
                 if ran_out:
-                    raise StartFailed(_out_of_memory(memory_mb), tuple(output)) from None
+                    raise StartFailed(limits.out_of_memory(memory_mb), tuple(output)) from None
                 # Between our look for a free port and the application's use of it, another took it.
                 if attempt + 1 < _PORT_ATTEMPTS and ports.taken(port):
                     continue
@@ -222,16 +238,17 @@ class Supervisor:
                 deployment_id,
                 replica,
                 ignores_port=listening_port != port,
-                started_at=time.time(),
+                started_at=self._clock.time(),
                 memory_mb=memory_mb,
+                directory=artefact.directory,
                 child=child,
                 output=output,
                 group=group,
             )
             process.limit(memory_mb=memory_mb, cpu_millicores=cpu_millicores)
             self._running[process] = asyncio.create_task(self._watch(process))
-            if self._memory_watch is None:
-                self._memory_watch = asyncio.create_task(self._watch_memory())
+            if not self._watches:
+                self._watches = [asyncio.create_task(self._watch_use()), asyncio.create_task(self._watch_disk())]
             return process
         raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -246,10 +263,10 @@ class Supervisor:
     async def stop_all(self) -> None:
         """End every application."""
         await asyncio.gather(*(self.stop(process) for process in self.processes))
-        if self._memory_watch is not None:
-            self._memory_watch.cancel()
-            await asyncio.wait({self._memory_watch})
-            self._memory_watch = None
+        for watch in self._watches:
+            watch.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
+        self._watches.clear()
         self.cgroups.sweep()
 
     def sweep(self) -> int:
@@ -261,6 +278,9 @@ class Supervisor:
         self.cgroups.sweep()
         return ended
 
+    def _note(self, process: Process, sentence: str) -> None:
+        self._logs.write(process.environment_id, process.deployment_id, process.replica, sentence)
+
     async def _watch(self, process: Process) -> None:
         returncode = await process.child.wait()
         if not process.stopping:
@@ -268,27 +288,52 @@ class Supervisor:
             await process.child.end(grace_s=0)
         del self._running[process]
         if _oom_killed(process):
-            process.ended_for = _out_of_memory(process.memory_mb)
+            process.ended_for = limits.out_of_memory(process.memory_mb)
         if process.ended_for and not process.stopping:
-            self._logs.write(process.environment_id, process.deployment_id, process.replica, process.ended_for)
+            self._note(process, process.ended_for)
         if process.group is not None:
             process.group.remove()
         if not process.stopping and self.on_exit is not None:
             self.on_exit(process, returncode, process.ended_for or _ending(returncode))
 
-    async def _watch_memory(self) -> None:
-        """End applications that ran out of memory: the kernel may have ended only one of their processes."""
-        by_kernel = "memory" in self.cgroups.enforced
+    async def _watch_use(self) -> None:
+        """End applications that take too much: the kernel may have ended only one of their processes."""
+        by_kernel = self.cgroups.enforced
         while True:
-            await asyncio.sleep(_MEMORY_CHECK_S)
-            limited = [process for process in self._running if process.memory_mb is not None]
-            roots = set() if by_kernel else {process.pid for process in limited}
-            used = await asyncio.to_thread(_resident_bytes, roots) if roots else {}
-            for process in limited:
-                over = used.get(process.pid, 0) > (process.memory_mb or 0) * 2**20
-                if (over or _oom_killed(process)) and not process.stopping:
-                    process.ended_for = _out_of_memory(process.memory_mb)
+            await asyncio.sleep(_USE_CHECK_S)
+            roots = set() if {"memory", "pids"} <= by_kernel else {process.pid for process in self._running}
+            used = await asyncio.to_thread(limits.used, roots) if roots else {}
+            for process in self.processes:
+                use, reason = used.get(process.pid, limits.Use()), None
+                allowed = process.memory_mb if "memory" not in by_kernel else None
+                if _oom_killed(process) or (allowed is not None and use.resident_bytes > allowed * 2**20):
+                    reason = limits.out_of_memory(process.memory_mb)
+                elif "pids" not in by_kernel and use.tasks > MAX_PROCESSES:
+                    reason = limits.TOO_MANY
+                if reason is not None and not process.stopping:
+                    process.ended_for = reason
                     await process.child.end(grace_s=0)
+                elif process.group is not None and process.group.refused_tasks and not process.refused_tasks:
+                    process.refused_tasks = True
+                    self._note(process, limits.NO_MORE)
+
+    async def _watch_disk(self) -> None:
+        """End applications that fill the disk, before there is no room for what the platform has to note."""
+        while True:
+            await asyncio.sleep(_DISK_CHECK_S)
+            for directory in {process.directory for process in self._running}:
+                with suppress(OSError):
+                    if limits.is_short(directory):
+                        await self._end_fillers(directory)
+
+    async def _end_fillers(self, directory: Path) -> None:
+        running = [process for process in self._running if process.directory == directory and not process.stopping]
+        roots = {process.pid: process.child.began_at for process in running}
+        fillers = await asyncio.to_thread(limits.fillers, directory, roots) if roots else {}
+        for process in running:
+            if reason := fillers.get(process.pid):
+                process.ended_for, process.may_return = reason, False
+                await process.child.end(grace_s=0)
 
 
 async def _listening(child: Child, told: tuple[int, ...], within_s: float) -> tuple[str, int]:
@@ -319,31 +364,8 @@ async def _listening(child: Child, told: tuple[int, ...], within_s: float) -> tu
         ended.cancel()
 
 
-def _resident_bytes(roots: set[int]) -> dict[int, int]:
-    """Resident memory of the processes and all that descend from them, by root."""
-    parents: dict[int, int] = {}
-    sizes: dict[int, int] = {}
-    for process in psutil.process_iter():
-        with suppress(psutil.Error), process.oneshot():
-            parents[process.pid] = process.ppid()
-            sizes[process.pid] = process.memory_info().rss
-    used = dict.fromkeys(roots, 0)
-    for pid, size in sizes.items():
-        ancestor: int | None = pid
-        while ancestor is not None and ancestor not in roots:
-            ancestor = parents.get(ancestor)
-        if ancestor is not None:
-            used[ancestor] += size
-    return used
-
-
 def _oom_killed(process: Process) -> bool:
     return process.group is not None and process.group.oom_kills > 0
-
-
-def _out_of_memory(limit_mb: int | None) -> str:
-    allowed = f" ({limit_mb:,} MiB allowed)" if limit_mb is not None else ""
-    return f"It was ended because it ran out of memory{allowed}. Give the environment more memory or use less."
 
 
 def _ending(returncode: int) -> str:

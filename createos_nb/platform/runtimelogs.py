@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from io import FileIO
+from io import SEEK_END, FileIO
 from pathlib import Path
 
 MAX_FILE_BYTES = 5_000_000
@@ -47,7 +47,7 @@ class RuntimeLogs:
     def write_lines(
         self, environment_id: str | None, deployment_id: str, replica: int, lines: Iterable[str]
     ) -> None:
-        """Append lines in one piece.
+        """Append lines in one piece; a full disk costs them, not the application.
 
         Parameters
         ----------
@@ -59,11 +59,15 @@ class RuntimeLogs:
             Kept as they are; none may hold a line feed.
         """
         path = self._path(environment_id, deployment_id)
-        file = self._file(path)
         prefix = f"{self._clock():.3f} {replica} "
-        file.write("".join([f"{prefix}{line}\n" for line in lines]).encode(errors="replace"))
-        if file.tell() >= MAX_FILE_BYTES:
-            self._rotate(path)
+        data = "".join([f"{prefix}{line}\n" for line in lines]).encode(errors="replace")
+        with suppress(OSError):
+            file = self._file(path)
+            size = file.seek(0, SEEK_END)
+            if file.write(data) < len(data):
+                file.truncate(size)
+            if size + len(data) >= MAX_FILE_BYTES:
+                self._rotate(path)
 
     def read(
         self,

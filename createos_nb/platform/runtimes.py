@@ -34,8 +34,8 @@ class Framework:
     runtime
         What it runs on, without a version.
     start
-        Shell command that starts it; ``{module}`` and ``{app}`` are where the application object is. None for
-        what the runtime would do anyway.
+        Shell command that starts it, where only this machine reaches it; ``{module}`` and ``{app}`` are where the
+        application object is. None for what the runtime would do anyway.
     site
         Directories the build may leave a site in, which is then served as it is.
     made_with
@@ -49,22 +49,22 @@ class Framework:
 
 
 FRAMEWORKS = {
-    "nextjs": Framework("node", 'npx next start -p "$PORT"'),
+    "nextjs": Framework("node", 'npx next start -H 127.0.0.1 -p "$PORT"'),
     "reactjs-spa": Framework("node", site=("dist", "build")),
     "reactjs-ssr": Framework("node"),
     "vuejs-spa": Framework("node", site=("dist",)),
     "vuejs-ssr": Framework("node"),
-    "nuxtjs": Framework("node", "node .output/server/index.mjs"),
+    "nuxtjs": Framework("node", "HOST=127.0.0.1 node .output/server/index.mjs"),
     "astro": Framework("node", site=("dist",)),
     "remix": Framework("node"),
     "express": Framework("node"),
     "fastapi": Framework(
-        "python", 'python -m uvicorn {module}:{app} --host 0.0.0.0 --port "$PORT"', made_with="FastAPI"
+        "python", 'python -m uvicorn {module}:{app} --host 127.0.0.1 --port "$PORT"', made_with="FastAPI"
     ),
     "flask": Framework(
-        "python", 'python -m flask --app {module}:{app} run --host 0.0.0.0 --port "$PORT"', made_with="Flask"
+        "python", 'python -m flask --app {module}:{app} run --host 127.0.0.1 --port "$PORT"', made_with="Flask"
     ),
-    "django": Framework("python", 'python manage.py runserver --noreload "0.0.0.0:$PORT"'),
+    "django": Framework("python", 'python manage.py runserver --noreload "127.0.0.1:$PORT"'),
     "gin": Framework("golang"),
     "fiber": Framework("golang"),
     "actix": Framework("rust"),
@@ -76,10 +76,13 @@ _NODE_SIGNS = {
     "nuxt": "nuxtjs",
     "astro": "astro",
     "@remix-run/react": "remix",
+    "@react-router/node": "remix",
     "express": "express",
     "react-scripts": "reactjs-spa",
+    "@vue/cli-service": "vuejs-spa",
 }
 """A dependency to the framework it means; the first that is there counts."""
+_GO_SIGNS = {"github.com/gin-gonic/gin": "gin", "github.com/gofiber/fiber": "fiber"}
 
 Recipe = Callable[[Workshop, str, Framework | None], Awaitable[tuple[str, ...]]]
 """Builds an upload with a version of a runtime; returns the command that starts it."""
@@ -119,9 +122,15 @@ def framework_of(shop: Workshop, runtime: str) -> str | None:
         needed = {**(package.get("dependencies") or {}), **(package.get("devDependencies") or {})}
         if found := next((name for sign, name in _NODE_SIGNS.items() if sign in needed), None):
             return found
-        started = "start" in (package.get("scripts") or ())
-        spa = {"react": "reactjs-spa", "vue": "vuejs-spa"}
-        return next((name for sign, name in spa.items() if {sign, "vite"} <= set(needed) and not started), None)
+        # With vite there is a site to serve, unless something is there that renders it.
+        kind = "ssr" if "start" in (package.get("scripts") or ()) else "spa"
+        signs = {"react": f"reactjs-{kind}", "vue": f"vuejs-{kind}"}
+        return next((name for sign, name in signs.items() if {sign, "vite"} <= set(needed)), None)
+    if runtime == "golang":
+        return next((name for sign, name in _GO_SIGNS.items() if sign in shop.text("go.mod")), None)
+    if runtime == "rust":
+        needed = shop.parsed("Cargo.toml", tomllib.loads).get("dependencies") or {}
+        return "actix" if "actix-web" in needed else None
     if runtime == "python":
         if shop.has("manage.py"):
             return "django"
@@ -222,6 +231,8 @@ async def _from_package(
         return shop.start((tool, "run", "--silent", "start"), example="npm start")
     main = package.get("main")
     script = main if isinstance(main, str) else shop.first_of(starts)
+    if script is None and shop.settings.build_dir and not shop.settings.run_command:
+        return _served(shop.inside(shop.settings.build_dir, "buildDir"), single_page=False)
     return shop.start((program, script), example="node server.js")
 
 
@@ -280,7 +291,9 @@ async def _golang(shop: Workshop, version: str, _framework: Framework | None) ->
         await shop.shell("build", shop.settings.build_command, shop.settings.build_flag)
     else:
         shop.own.mkdir(exist_ok=True)
-        await shop.execute("build", "go", "build", "-o", str(program), ".")
+        # An upload without go.sum gets one; with one, what it says is kept to.
+        unlocked = () if shop.has("go.sum") or (shop.directory / "vendor").is_dir() else ("-mod=mod",)
+        await shop.execute("build", "go", "build", *unlocked, "-o", str(program), ".")
     return shop.start((str(program) if program.exists() else None,), example="./app")
 
 

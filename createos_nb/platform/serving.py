@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from createos_nb.platform.children import Variables
+from createos_nb.platform.clock import Clock
 from createos_nb.platform.processes import PortTaken, Process, StartFailed, Supervisor
 from createos_nb.platform.routes import Routes, Upstream
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Pauses before the restarts of a replica that keeps ending; after the last of them it is given up."""
+MAX_RESTARTS = 12
+RESTARTS_WITHIN_S = 600.0
+"""A replica that ran well in between is given up, too, when it would be restarted more often than this."""
 
 _HEALTHY_AGAIN_S = 60.0
 _DRAIN_WITHIN_S = 10.0
@@ -38,6 +41,7 @@ class _Served:
     cpu_millicores: int | None
     processes: dict[int, Process] = field(default_factory=dict)
     crashes: dict[int, int] = field(default_factory=dict)
+    restarts: dict[int, list[float]] = field(default_factory=dict)
 
 
 class Serving:
@@ -51,6 +55,8 @@ class Serving:
         Where the gateway looks.
     backoff_s
         Pauses before the restarts of a replica that keeps ending.
+    clock
+        By which it pauses.
 
     Attributes
     ----------
@@ -58,7 +64,15 @@ class Serving:
         Called with environment, deployment and the last lines when a replica was given up.
     """
 
-    def __init__(self, supervisor: Supervisor, routes: Routes, *, backoff_s: Sequence[float] = BACKOFF_S) -> None:
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        routes: Routes,
+        *,
+        backoff_s: Sequence[float] = BACKOFF_S,
+        clock: Clock | None = None,
+    ) -> None:
+        self._clock = clock if clock is not None else Clock()
         self.on_crash: Callable[[str, str, Sequence[str]], None] | None = None
         self._supervisor = supervisor
         self._routes = routes
@@ -317,14 +331,16 @@ class Serving:
 
     async def _restart(self, served: _Served, process: Process, reason: str) -> None:
         number, lines = process.replica, (*process.last_lines, reason)
-        if time.time() - process.started_at >= _HEALTHY_AGAIN_S:
+        if self._clock.time() - process.started_at >= _HEALTHY_AGAIN_S:
             served.crashes.pop(number, None)
-        while (crashes := served.crashes.get(number, 0)) < len(self._backoff_s):
+        while process.may_return and self._may_restart(served, number):
+            crashes = served.crashes.get(number, 0)
             served.crashes[number] = crashes + 1
-            await asyncio.sleep(self._backoff_s[crashes])
+            await self._clock.sleep(self._backoff_s[crashes])
             async with self._lock(served.environment_id):
                 if self._served.get(served.environment_id) is not served or number >= served.replicas:
                     return
+                served.restarts.setdefault(number, []).append(self._clock.time())
                 try:
                     await self._start(served, (number,))
                 except StartFailed as failure:
@@ -333,6 +349,11 @@ class Serving:
                     return
         if self.on_crash is not None:
             self.on_crash(served.environment_id, served.deployment_id, lines)
+
+    def _may_restart(self, served: _Served, number: int) -> bool:
+        since = self._clock.time() - RESTARTS_WITHIN_S
+        lately = served.restarts[number] = [at for at in served.restarts.get(number, ()) if at > since]
+        return served.crashes.get(number, 0) < len(self._backoff_s) and len(lately) < MAX_RESTARTS
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

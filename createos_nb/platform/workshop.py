@@ -12,12 +12,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from createos_nb.platform.cgroups import Cgroups
 from createos_nb.platform.children import Child, Variables, environment
 
 Log = Callable[[str, str], None]
 """Called with the stage (``prepare``, ``install``, ``build``) and one line."""
 
+MAX_TASKS = 4_096
+"""How many processes and threads a command may have, where a control group can count them."""
+
 _SHELL = "/bin/sh"
+_NOT_FOUND = 127
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 
 
@@ -87,6 +92,8 @@ class Workshop:
         Called with stage and line, for each line.
     owner
         The platform's id, so that commands it left behind are swept at its next start.
+    cgroups
+        What keeps together what a command starts, however it hides; None for nothing.
 
     Attributes
     ----------
@@ -94,13 +101,22 @@ class Workshop:
         Variables that the runtime's recipe adds, for the commands that follow and for the application.
     """
 
-    def __init__(self, own: Path, directory: Path, settings: BuildSettings, log: Log, owner: str) -> None:
+    def __init__(
+        self,
+        own: Path,
+        directory: Path,
+        settings: BuildSettings,
+        log: Log,
+        owner: str,
+        cgroups: Cgroups | None = None,
+    ) -> None:
         self.own = own
         self.directory = directory
         self.settings = settings
         self.log = log
         self.environment: dict[str, str] = {}
         self._owner = owner
+        self._cgroups = cgroups
 
     def has(self, name: str) -> bool:
         """Whether the upload has a file of this name."""
@@ -162,20 +178,30 @@ class Workshop:
         """Run a command to its end; whatever it started ends with it, also when the build is cancelled."""
         shown = command[-1] if command[0] == _SHELL else shlex.join(command)
         self.log(stage, f"$ {shown}")
-        child = await Child.start(
-            command,
-            directory=self.directory,
-            variables=environment(self._additions(), self.settings.build_vars, building=True),
-            owner=self._owner,
-            on_lines=on_lines or partial(self._log_lines, stage),
-        )
+        group = self._cgroups.group() if self._cgroups is not None else None
         try:
-            returncode = await child.wait()
-            await child.drain()
+            if group is not None:
+                group.limit(memory_mb=None, cpu_millicores=None, tasks=MAX_TASKS)
+            child = await Child.start(
+                command,
+                directory=self.directory,
+                variables=environment(self._additions(), self.settings.build_vars, building=True),
+                owner=self._owner,
+                on_lines=on_lines or partial(self._log_lines, stage),
+                entrances=group.entrances if group is not None else (),
+            )
+            try:
+                returncode = await child.wait()
+                await child.drain()
+            finally:
+                await child.end(grace_s=0)
         finally:
-            await child.end(grace_s=0)
+            if group is not None:
+                group.remove()
         if returncode != 0:
-            raise BuildFailed(f"The {stage} command ended with exit code {returncode}: {shown}. See its log.")
+            missing = returncode == _NOT_FOUND and command[0] == _SHELL
+            hint = " A program that it calls is not on this machine: install it." if missing else ""
+            raise BuildFailed(f"The {stage} command ended with exit code {returncode}: {shown}. See its log.{hint}")
 
     def _log_lines(self, stage: str, lines: list[str]) -> None:
         for line in lines:
@@ -183,8 +209,12 @@ class Workshop:
 
     def _additions(self) -> dict[str, str]:
         additions = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PYTHONUNBUFFERED": "1", "CI": "1"}
-        if (self.directory / "pip.conf").is_file():
-            additions["PIP_CONFIG_FILE"] = str(self.directory / "pip.conf")
+        # npm itself reads the one beside package.json; one for the whole upload may be above it.
+        settings = {"pip.conf": "PIP_CONFIG_FILE", ".npmrc": "NPM_CONFIG_USERCONFIG"}
+        for name, variable in settings.items():
+            places = (self.directory / name, self.own.parent / name)
+            if found := next((str(path) for path in places if path.is_file()), None):
+                additions[variable] = found
         return additions | self.environment
 
     def _path(self) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -191,3 +192,17 @@ def own(tmp_path):
     for client in platform.clients:
         client.close()
     service.stop(platform.state)
+
+
+@pytest.fixture
+def small_disk(tmp_path, require):
+    """A disk of its own that a test may fill."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=100m", "none", str(place)], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        require("mount", f"no small disk can be made on this machine: {mounted.stderr.decode().strip()}")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)

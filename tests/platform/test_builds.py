@@ -220,7 +220,13 @@ async def test_without_a_runtime_the_files_show_which(source, log, files, found)
             "reactjs-spa",
         ),
         ({"package.json": '{"dependencies": {"vue": "3"}, "devDependencies": {"vite": "7"}}'}, "node", "vuejs-spa"),
-        ({"package.json": '{"dependencies": {"vue": "3", "vite": "7"}, "scripts": {"start": "x"}}'}, "node", None),
+        (
+            {"package.json": '{"dependencies": {"vue": "3", "vite": "7"}, "scripts": {"start": "x"}}'},
+            "node",
+            "vuejs-ssr",
+        ),
+        ({"package.json": '{"dependencies": {"@react-router/node": "7"}}'}, "node", "remix"),
+        ({"package.json": '{"devDependencies": {"@vue/cli-service": "5"}}'}, "node", "vuejs-spa"),
         ({"package.json": "{}", "bun.lock": ""}, "bun", None),
         ({"package.json": "{}", "requirements.txt": ""}, "node", None),
         ({"requirements.txt": "django", "manage.py": ""}, "python", "django"),
@@ -228,7 +234,10 @@ async def test_without_a_runtime_the_files_show_which(source, log, files, found)
         ({"app.py": "from flask import Flask\napp = Flask(__name__)"}, "python", "flask"),
         ({"app.py": "app = Flask(__name__)\nif __name__ == '__main__':\n    app.run()"}, "python", None),
         ({"go.mod": "module shop", "index.html": ""}, "golang", None),
+        ({"go.mod": "module shop\nrequire github.com/gin-gonic/gin v1.10.0"}, "golang", "gin"),
+        ({"go.mod": "module shop\nrequire (\n\tgithub.com/gofiber/fiber/v2 v2.52.0\n)"}, "golang", "fiber"),
         ({"Cargo.toml": "[package]"}, "rust", None),
+        ({"Cargo.toml": '[dependencies]\nactix-web = "4"'}, "rust", "actix"),
         ({"index.html": ""}, "static", None),
     ],
     ids=str,
@@ -240,7 +249,7 @@ def test_the_files_show_runtime_and_framework(source, log, files, runtime, frame
 
 async def test_a_framework_of_the_settings_decides_where_the_files_say_nothing(source, log):
     artefact = await build(source({"app.py": "site = Flask(__name__)"}), BuildSettings(framework="flask"), log)
-    assert artefact.command[-1] == 'python -m flask --app app:site run --host 0.0.0.0 --port "$PORT"'
+    assert artefact.command[-1] == 'python -m flask --app app:site run --host 127.0.0.1 --port "$PORT"'
 
 
 async def test_the_run_command_of_the_settings_wins_over_the_framework(source, log):
@@ -417,6 +426,38 @@ async def test_an_application_in_a_directory_of_the_upload_is_built_there(source
 async def test_a_file_that_cannot_be_read_is_named(source, log, name, text):
     with pytest.raises(BuildFailed, match=name):
         await build(source({name: text, "main.py": ""}), BuildSettings(), log)
+
+
+async def test_settings_of_package_managers_are_found_beside_the_application_and_for_the_whole_upload(source, log):
+    shown = BuildSettings(
+        runtime="static", directory_path="web", build_command="echo $PIP_CONFIG_FILE $NPM_CONFIG_USERCONFIG"
+    )
+    made = source({"pip.conf": "", ".npmrc": "", "web/index.html": "", "web/.npmrc": ""})
+    await build(made, shown, log)
+    assert ("build", f"{made / 'pip.conf'} {made / 'web' / '.npmrc'}") in log.lines
+
+
+async def test_what_npm_is_told_in_an_upload_holds_in_its_directories(source, log, require):
+    if shutil.which("npm") is None:
+        require("npm", "npm is not on PATH")
+    made = source({".npmrc": "tag=whole", "web/package.json": "{}", "web/index.html": ""})
+    settings = BuildSettings(runtime="static", directory_path="web", build_command="npm config get tag")
+    await build(made, settings, log)
+    assert ("build", "whole") in log.lines
+
+
+async def test_a_program_that_is_not_there_is_to_be_installed(source, log):
+    with pytest.raises(BuildFailed, match="not on this machine: install it"):
+        await build(
+            source({"index.html": ""}), BuildSettings(runtime="static", build_command="no-such-tool build"), log
+        )
+
+
+async def test_what_a_build_leaves_in_its_directory_is_served_when_nothing_is_to_be_started(source, log, run):
+    package = {"scripts": {"build": "mkdir -p out && echo '<h1>docs</h1>' > out/index.html"}}
+    made = source({"package.json": json.dumps(package)})
+    ask = await run(await build(made, BuildSettings(runtime="node:20", build_dir="out"), log))
+    assert await ask("/") == (200, "text/html", "<h1>docs</h1>\n")
 
 
 async def test_a_second_build_of_the_same_files_works(source, log):

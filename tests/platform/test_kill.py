@@ -146,10 +146,15 @@ def test_nothing_acknowledged_is_lost_in_three_hundred_kills(tmp_path, capsys):
             site = make_site(client, f"site-{number}", directory_path="nowhere")
             writers.append(Writer(number, *site.target, random.Random(chance.random())))
     began = time.monotonic()
-    for _ in range(CYCLES):
+    for number in range(CYCLES):
+        acknowledged = sum(writer.acknowledged for writer in writers)
         threads = [threading.Thread(target=writer.write, args=[fork.address]) for writer in writers]
         for thread in threads:
             thread.start()
+        # Every other kill comes after an answer, however slow the machine is; the rest may come before one.
+        until = time.monotonic() + 20 * (number % 2)
+        while sum(writer.acknowledged for writer in writers) == acknowledged and time.monotonic() < until:
+            time.sleep(0.001)
         time.sleep(chance.uniform(0.0, 0.1))  # the moment of the kill is what the test varies
         fork.kill()
         for thread in threads:
@@ -162,12 +167,14 @@ def test_nothing_acknowledged_is_lost_in_three_hundred_kills(tmp_path, capsys):
                 writer.reconcile(database)
         fork = Fork(state)
         known = set().union(*(writer.deployments for writer in writers))
-        for directory in ("sources", "archives"):
-            kept = {path.name.removesuffix(".zip") for path in (state / directory).iterdir()}
-            assert kept == known, "files without a row, or rows without files"
+        assert {path.stem for path in (state / "archives").iterdir()} == known, (
+            "files without a row, or the reverse"
+        )
+        # Of what could not be built nothing is kept but what was sent.
+        assert {path.name for path in (state / "sources").iterdir()} <= known, "files without a row"
     fork.stop()
     acknowledged = sum(writer.acknowledged for writer in writers)
-    assert acknowledged > CYCLES / 2  # thousands on a quiet machine, one a cycle on a busy one
+    assert acknowledged > CYCLES / 4  # thousands on a quiet machine, one of two cycles on a busy one
     assert " failed (request " not in fork.log
     with capsys.disabled():
         ambiguous = sum(writer.ambiguous for writer in writers)

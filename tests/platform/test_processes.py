@@ -284,7 +284,7 @@ async def limiting(request, logs, tmp_path, require, monkeypatch):
     cgroups = Cgroups("test-limits", **root)
     if request.param == "cgroup" and not {"memory", "cpu"} <= cgroups.enforced:
         require("cgroup", "no control group of this machine can be written to")
-    monkeypatch.setattr(processes, "_MEMORY_CHECK_S", 0.1)
+    monkeypatch.setattr(processes, "_USE_CHECK_S", 0.1)
     supervisor = Supervisor(logs, owner="test-limits", cgroups=cgroups)
     yield supervisor
     await supervisor.stop_all()

@@ -16,6 +16,7 @@ import uvicorn
 from createos_nb.platform import serving as module
 from createos_nb.platform.accesslog import AccessLog
 from createos_nb.platform.builds import Artefact
+from createos_nb.platform.clock import Clock
 from createos_nb.platform.gateway import Routes, gateway_app, gateway_config
 from createos_nb.platform.processes import PortTaken, StartFailed, Supervisor
 from createos_nb.platform.runtimelogs import RuntimeLogs
@@ -32,8 +33,8 @@ APPLICATION = """
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
         def do_GET(self):
-            if self.path == "/slow":
-                time.sleep(0.5)
+            while self.path == "/slow" and not os.path.exists("released"):
+                time.sleep(0.01)
             if self.path == "/crash":
                 os._exit(9)
             content = json.dumps({"version": os.environ["VERSION"], "pid": os.getpid()}).encode()
@@ -143,7 +144,7 @@ async def test_a_switch_loses_no_request(serve, get):
     assert {answer["version"] for _, answer in seen} == {"v1", "v2", "v3", "v4"}
 
 
-async def test_a_request_under_way_is_answered_by_the_replica_that_has_it(serve, serving, get, routes):
+async def test_a_request_under_way_is_answered_by_the_replica_that_has_it(serve, get, routes, tmp_path):
     await serve("v1")
     upstream = routes.pick(HOST)
     slow = asyncio.create_task(get("/slow"))
@@ -152,6 +153,7 @@ async def test_a_request_under_way_is_answered_by_the_replica_that_has_it(serve,
     assert (await get())[1]["version"] == "v2"
     assert not slow.done()
     assert [(await get())[1]["version"] for _ in range(5)] == ["v2"] * 5
+    (tmp_path / "released").touch()
     old = (await slow)[1]
     assert old["version"] == "v1"
     await until(lambda: not psutil.pid_exists(old["pid"]))
@@ -295,6 +297,24 @@ async def test_crashes_long_ago_are_forgotten(serve, serving, monkeypatch):
         os.kill(process.pid, signal.SIGKILL)
         await until(lambda process=process: serving.processes_of("env") not in ((), (process,)))
     assert crashed == []
+
+
+async def test_one_that_ends_now_and_then_is_restarted_until_it_ends_too_often(serve, serving, monkeypatch):
+    clock, crashed, restarts = Clock(), [], []
+    monkeypatch.setattr(serving, "_clock", clock)
+    monkeypatch.setattr(serving._supervisor, "_clock", clock)
+    serving.on_crash = lambda *told: crashed.append(told)
+    await serve("v1")
+    for healthy_s in [62.0] * 12 + [20.0, 61.0] * 20:
+        [process] = serving.processes_of("env")
+        clock.move(healthy_s)
+        os.kill(process.pid, signal.SIGKILL)
+        await until(lambda process=process: crashed or serving.processes_of("env") not in ((), (process,)))
+        if crashed:
+            break
+        restarts.append(clock.time())
+    assert len(restarts) > 12
+    assert max(sum(at <= other < at + 600 for other in restarts) for at in restarts) == 12
 
 
 async def test_a_stopped_environment_is_forgotten_with_its_processes(serve, serving, get):
