@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from createos_nb.api.mcp import ENDPOINT
 from createos_nb.errors import PlatformError
@@ -31,9 +30,10 @@ from createos_nb.platform.faults import CUT
 from createos_nb.platform.options import Options
 from createos_nb.platform.platform import Platform
 from createos_nb.platform.service import Address
+from createos_nb.platform.upgrades import Connection
 
 
-class _Connection(HttpToolsProtocol):
+class _Connection(Connection):
     """A connection to the API, which a planned fault can cut."""
 
     def on_message_begin(self) -> None:
