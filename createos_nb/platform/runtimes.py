@@ -59,12 +59,12 @@ FRAMEWORKS = {
     "remix": Framework("node"),
     "express": Framework("node"),
     "fastapi": Framework(
-        "python", 'python -m uvicorn {module}:{app} --host 0.0.0.0 --port "$PORT"', made_with="FastAPI"
+        "python", 'python -m uvicorn {module}:{app} --host 127.0.0.1 --port "$PORT"', made_with="FastAPI"
     ),
     "flask": Framework(
-        "python", 'python -m flask --app {module}:{app} run --host 0.0.0.0 --port "$PORT"', made_with="Flask"
+        "python", 'python -m flask --app {module}:{app} run --host 127.0.0.1 --port "$PORT"', made_with="Flask"
     ),
-    "django": Framework("python", 'python manage.py runserver --noreload "0.0.0.0:$PORT"'),
+    "django": Framework("python", 'python manage.py runserver --noreload "127.0.0.1:$PORT"'),
     "gin": Framework("golang"),
     "fiber": Framework("golang"),
     "actix": Framework("rust"),

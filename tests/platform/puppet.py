@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import resource
 import secrets
 import socket
 import struct
@@ -400,6 +401,12 @@ class Puppet:
 def mark() -> str:
     """A word by which a test finds its own requests."""
     return f"m{secrets.token_hex(8)}"
+
+
+def room_for(connections: int) -> None:
+    """Let this process have so many open at once."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 2 * connections + 500), hard), hard))
 
 
 def wait_for_end(connection: socket.socket, within_s: float = 20.0) -> bool:

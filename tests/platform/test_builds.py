@@ -240,7 +240,7 @@ def test_the_files_show_runtime_and_framework(source, log, files, runtime, frame
 
 async def test_a_framework_of_the_settings_decides_where_the_files_say_nothing(source, log):
     artefact = await build(source({"app.py": "site = Flask(__name__)"}), BuildSettings(framework="flask"), log)
-    assert artefact.command[-1] == 'python -m flask --app app:site run --host 0.0.0.0 --port "$PORT"'
+    assert artefact.command[-1] == 'python -m flask --app app:site run --host 127.0.0.1 --port "$PORT"'
 
 
 async def test_the_run_command_of_the_settings_wins_over_the_framework(source, log):

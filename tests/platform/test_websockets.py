@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import resource
 import socket
 import struct
 from contextlib import ExitStack, closing, suppress
@@ -12,7 +11,7 @@ from contextlib import ExitStack, closing, suppress
 import pytest
 
 from tests.platform.conftest import eventually
-from tests.platform.puppet import UPGRADE, frame, mark, wait_for_end
+from tests.platform.puppet import UPGRADE, frame, mark, room_for, wait_for_end
 
 SWITCHED = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -66,6 +65,10 @@ def test_an_application_that_does_not_accept_gets_no_tunnel(puppet, hidden, answ
     socket_ = puppet.upgrade(answer=answer, mark=word)
     told = socket_.head()
     assert told.status != 101
+    # A connection on which the application changed the protocol, or did not end, is not used for the next.
+    again = puppet.upgrade(talk="1")
+    assert again.head().status == 101
+    again.connection.close()
     with suppress(ConnectionError):
         socket_.send(request, request)
     # Whatever became of those, each was one request among others, or none.
@@ -316,8 +319,7 @@ def test_a_client_that_does_not_read_fills_no_memory(puppet):
 def test_many_websockets_at_once_are_each_their_own_and_leave_nothing(puppet, capsys):
     """Of SAFETY's 1,000 a fifth; CREATEOS_NB_SOAK=1 opens them all."""
     count, word = (1000 if os.environ.get("CREATEOS_NB_SOAK") else 200), mark()
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 4 * count), hard), hard))
+    room_for(count)
     assert puppet.answers()
     before, memory = puppet.descriptors(), puppet.memory()
     with ExitStack() as open_ones:
