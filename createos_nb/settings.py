@@ -17,8 +17,8 @@ from createos_nb.api.secret import Secret
 from createos_nb.errors import SettingsError
 
 DEFAULT_API_URL = "https://api-createos.nodeops.network"
-_LOCAL_KEY = "skp_local_"
-"""What keys of embedded platforms begin with."""
+LOCAL_KEY = "skp_local_"
+"""What keys of embedded platforms begin with, so that nobody takes one for a real one."""
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -177,7 +177,7 @@ def resolve(
         embedded platform and the URL is not.
     """
     found = _found(api_url, api_key=api_key, access_token=access_token)
-    if found.credential.reveal().startswith(_LOCAL_KEY) and not _is_loopback(found.api_url):
+    if found.credential.reveal().startswith(LOCAL_KEY) and not _is_loopback(found.api_url):
         raise SettingsError(
             f"The API key from {found.source} is one of an embedded platform, and {found.api_url} is not one. "
             "Set CREATEOS_API_URL to where it answers (createos-nb local env), or use a key of your account."

@@ -22,7 +22,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from createos_nb.api.mcp import ENDPOINT
 from createos_nb.errors import PlatformError
@@ -33,9 +32,10 @@ from createos_nb.platform.faults import CUT
 from createos_nb.platform.options import Options
 from createos_nb.platform.platform import Platform
 from createos_nb.platform.service import ADDRESS, Address, local_command
+from createos_nb.platform.upgrades import Connection
 
 
-class _Connection(HttpToolsProtocol):
+class _Connection(Connection):
     """A connection to the API, which a planned fault can cut."""
 
     def on_message_begin(self) -> None:

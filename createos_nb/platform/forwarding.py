@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from multidict import CIMultiDict
 from yarl import URL
 
+from createos_nb.settings import LOCAL_KEY
+
 if TYPE_CHECKING:
     from createos_nb.platform.accesslog import AccessLog
     from createos_nb.platform.routes import Upstream
@@ -24,11 +26,17 @@ _HOP_BY_HOP = {
     *(b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection"),
     *(b"te", b"trailer", b"trailers", b"transfer-encoding", b"upgrade"),
 }
-# Credentials of the platform, and what only a proxy may say.
-_NEVER_TO_APPLICATIONS = {b"x-api-key", b"x-access-token", b"forwarded", b"x-real-ip", b"expect"}
+# Credentials of the platform, and what only a proxy or the platform itself may say.
+_NEVER_TO_APPLICATIONS = {b"x-api-key", b"x-access-token", b"forwarded", b"x-real-ip", b"expect", b"http2-settings"}
+_OURS = (b"x-forwarded-", b"x-createos-")
+# A client may take an application for the API: its key is no application's to have, whatever header it is in.
+_KEY = LOCAL_KEY.encode()
 # Applications below WSGI or CGI read these names with either sign, and take the one for the other.
 _FRAMING = {b"host", b"content-length"}
-_COOKIE_DOMAIN = re.compile(rb";\s*domain\s*=[^;]*", re.IGNORECASE)
+_COOKIE_DOMAIN = re.compile(rb";\s*domain\s*(?:=[^;]*)?(?=;|$)", re.IGNORECASE)
+
+# RFC 9110, section 5.5: they are to be refused or replaced.
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 @dataclass(slots=True)
@@ -144,7 +152,8 @@ def forwarded(scope: MutableMapping[str, Any]) -> CIMultiDict[str]:
         if (
             meant in dropped
             or (meant != name and meant in _FRAMING)
-            or meant.startswith(b"x-forwarded-")
+            or meant.startswith(_OURS)
+            or _KEY in value
             or (websocket and name.startswith(b"sec-websocket-"))
         ):
             continue
@@ -167,8 +176,5 @@ def _text(value: bytes) -> str:
 def returned(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Return the application's headers for the client; cookies stay with the host that set them."""
     dropped = _HOP_BY_HOP | _named_by_connection(headers)
-    return [
-        (name.lower(), _COOKIE_DOMAIN.sub(b"", value) if name.lower() == b"set-cookie" else value)
-        for name, value in headers
-        if name.lower() not in dropped
-    ]
+    kept = [(name.lower(), _CONTROL.sub(b" ", value)) for name, value in headers if name.lower() not in dropped]
+    return [(name, _COOKIE_DOMAIN.sub(b"", value) if name == b"set-cookie" else value) for name, value in kept]

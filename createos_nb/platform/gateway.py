@@ -14,6 +14,7 @@ from collections.abc import (
     MutableMapping,
 )
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -22,6 +23,7 @@ from multidict import CIMultiDict
 
 from createos_nb.platform.forwarding import Receive, Request, Send, forwarded, returned
 from createos_nb.platform.routes import Routes, Upstream
+from createos_nb.platform.upgrades import Connection
 
 if TYPE_CHECKING:
     from createos_nb.platform.accesslog import AccessLog
@@ -70,7 +72,7 @@ def gateway_config(app: Gateway, *, port: int = 0) -> uvicorn.Config:
         host="127.0.0.1",
         port=port,
         loop="asyncio",
-        http="httptools",
+        http=Connection,
         ws="websockets-sansio",
         ws_max_size=_MESSAGE_BYTES,
         ws_per_message_deflate=False,
@@ -93,7 +95,7 @@ class Gateway:
         self._routes = routes
         self._log = log
         self._answer_within_s = answer_within_s
-        self._opened: aiohttp.ClientSession | None = None
+        self._opened: list[aiohttp.ClientSession] = []
         self._targets: dict[tuple[str, int], Upstream] = {}
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -111,24 +113,33 @@ class Gateway:
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        if self._opened is not None:
-            await self._opened.close()
+        for session in self._opened:
+            await session.close()
         await send({"type": "lifespan.shutdown.complete"})
 
-    @property
+    @cached_property
     def _session(self) -> aiohttp.ClientSession:
         # Made at the first request, since it belongs to the loop that serves it.
-        if self._opened is None:
-            self._opened = aiohttp.ClientSession(
-                connector=_Connector(self._targets, limit=0, keepalive_timeout=_KEEP_IDLE_S),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_WITHIN_S),
-                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-                auto_decompress=False,
-                trust_env=False,
-                read_bufsize=_SMALL_BYTES,
-            )
-        return self._opened
+        return self._open(keepalive_timeout=_KEEP_IDLE_S)
+
+    @cached_property
+    def _websockets(self) -> aiohttp.ClientSession:
+        # Where an application changed the protocol, even wrongly, no other request is sent.
+        return self._open(force_close=True)
+
+    def _open(self, **how: Any) -> aiohttp.ClientSession:
+        opened = aiohttp.ClientSession(
+            connector=_Connector(self._targets, limit=0, **how),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_WITHIN_S),
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            auto_decompress=False,
+            trust_env=False,
+            read_bufsize=_SMALL_BYTES,
+            trace_configs=[_led_nowhere()],
+        )
+        self._opened.append(opened)
+        return opened
 
     async def _answer(self, request: Request) -> None:
         hosts = request.hosts
@@ -193,6 +204,8 @@ class Gateway:
             )
             request.waiting = False
         async with response:
+            if response.status < 200:
+                raise aiohttp.ClientPayloadError("It changes to a protocol that nobody asked for.")
             size = response.content_length
             small = request.scope["method"] == "HEAD" or (size is not None and size <= _SMALL_BYTES)
             if small:
@@ -239,7 +252,7 @@ class Gateway:
         await request.receive()  # websocket.connect
         try:
             socket = await asyncio.wait_for(
-                self._session.ws_connect(
+                self._websockets.ws_connect(
                     request.url(upstream),
                     headers=forwarded(request.scope),
                     protocols=request.scope["subprotocols"],
@@ -265,19 +278,32 @@ class Gateway:
 class _Connector(aiohttp.TCPConnector):
     """Opens connections to applications, and to nobody who has the port of one that ended."""
 
-    def __init__(self, targets: dict[tuple[str, int], Upstream], *, limit: int, keepalive_timeout: float) -> None:
-        super().__init__(limit=limit, keepalive_timeout=keepalive_timeout)
+    def __init__(self, targets: dict[tuple[str, int], Upstream], **how: Any) -> None:
+        super().__init__(**how)
         self._targets = targets
 
     async def _create_connection(
         self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
     ) -> Any:
-        connection = await super()._create_connection(req, traces, timeout)
         upstream = self._targets[req.url.raw_host or "", req.url.port or 0]
+        connection = await super()._create_connection(req, traces, timeout)
         if upstream.has_port is not None and not upstream.has_port():
             connection.close()
             raise aiohttp.ClientConnectorError(req.connection_key, OSError("the port is another program's"))
         return connection
+
+
+def _led_nowhere() -> aiohttp.TraceConfig:
+    """Return what keeps an application from leading the gateway elsewhere: websockets know no such option."""
+    tracing = aiohttp.TraceConfig()
+
+    async def refuse(_session: object, _context: object, redirect: aiohttp.TraceRequestRedirectParams) -> None:
+        answer = redirect.response
+        answer.close()
+        raise aiohttp.WSServerHandshakeError(answer.request_info, (), status=answer.status)
+
+    tracing.on_request_redirect.append(refuse)
+    return tracing
 
 
 class _ClientGone(Exception):

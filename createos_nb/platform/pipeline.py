@@ -17,6 +17,7 @@ from createos_nb.api.deployments import Deployment
 from createos_nb.api.environments import Environment
 from createos_nb.api.projects import Project, VcsSettings
 from createos_nb.errors import NotFound
+from createos_nb.platform import ports
 from createos_nb.platform.archives import unpack_files
 from createos_nb.platform.buildlogs import BuildLogs
 from createos_nb.platform.builds import Artefact, build
@@ -282,8 +283,15 @@ class Pipeline:
             # One that ignores PORT can run only once, and a version of it runs already.
             log("deploy", f"{failure.reason} It is started when it goes live, in place of what is there.")
         else:
+            others = ports.open_to_others(process.child)
             await self._supervisor.stop(process)
             log("deploy", "Healthy: it answers on its port.")
+            if others:
+                log(
+                    "deploy",
+                    f"It listens on {', '.join(others)}: other machines may reach it past the gateway. "
+                    "Let it listen on 127.0.0.1, where the gateway finds it.",
+                )
 
     def _first_target(self, deployment: Deployment) -> Environment | None:
         """Return the environment it is meant for before others, without whose variables it may not start."""

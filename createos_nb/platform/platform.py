@@ -34,13 +34,12 @@ from createos_nb.platform.service import DATABASE
 from createos_nb.platform.serving import Serving
 from createos_nb.platform.sleep import Sleep
 from createos_nb.platform.store import Store, digest
+from createos_nb.settings import LOCAL_KEY
 
 if TYPE_CHECKING:
     from createos_nb.platform.accesslog import AccessLog
 
 _LOOK_AT_LEAST_S = 3600.0
-KEY_PREFIX = "skp_local_"
-"""What keys of an embedded platform begin with, so that nobody takes one for a real one."""
 
 
 class Platform:
@@ -156,7 +155,7 @@ class Platform:
         return Secret(self._new_key(user))
 
     def _new_key(self, user: User) -> str:
-        key = KEY_PREFIX + secrets.token_urlsafe(32)
+        key = LOCAL_KEY + secrets.token_urlsafe(32)
         self.store.add(
             APIKey,
             user_id=user.id,

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 
 import psutil
@@ -50,6 +51,17 @@ def sockets(child: Child) -> frozenset[int]:
                     if target.startswith("socket:["):
                         found.add(int(target[8:-1]))
     return frozenset(found)
+
+
+def open_to_others(child: Child) -> list[str]:
+    """Return the addresses, other than this machine's own loopback, on which the child's processes listen."""
+    found = set()
+    for process in child.family():
+        with suppress(psutil.Error):
+            for connection in process.net_connections(kind="tcp"):
+                if connection.status == psutil.CONN_LISTEN and not ip_address(connection.laddr.ip).is_loopback:
+                    found.add(connection.laddr.ip)
+    return sorted(found)
 
 
 async def accepting(child: Child) -> list[tuple[str, int]]:

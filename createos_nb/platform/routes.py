@@ -146,4 +146,6 @@ class Routes:
 
 
 def _host(header: str) -> str:
-    return header.lower().partition(":")[0]
+    """Return the name in a ``Host`` header; nothing when what follows it is no port."""
+    name, _, port = header.lower().partition(":")
+    return name if not port or (port.isascii() and port.isdigit()) else ""

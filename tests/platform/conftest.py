@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import time
@@ -137,6 +138,16 @@ def site(client, request):
     yield made
     with suppress(NotFound):
         client.projects.delete(made.project_id)
+
+
+@pytest.fixture(scope="module")
+def puppet(client, platform):
+    """An application that answers what it is told to; see `tests.platform.puppet`."""
+    from tests.platform.puppet import Puppet  # it needs what stands here
+
+    made = make_site(client, f"puppet-{secrets.token_hex(4)}")
+    yield Puppet.on(made, platform.pid)
+    client.projects.delete(made.project_id)
 
 
 @pytest.fixture

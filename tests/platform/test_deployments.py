@@ -88,6 +88,15 @@ def test_a_failed_build_says_which_command_and_changes_nothing_live(site):
     assert site.live().project_deployment_id == live.id
 
 
+@pytest.mark.parametrize(("address", "said"), [("0.0.0.0", True), ("127.0.0.1", False)])
+def test_an_application_that_other_machines_may_reach_is_told_so(site, address, said):  # G07
+    deployment = site.deploy({"main.py": echo()["main.py"].replace("127.0.0.1", address)})
+    site.live(deployment.id)
+    assert site.visit().status_code == 200
+    log = site.log(deployment.id)
+    assert ("It listens on 0.0.0.0: other machines may reach it past the gateway." in log) == said
+
+
 def test_a_runtime_that_is_not_there_is_a_build_error_that_says_what_is(site):
     site.client.projects.update_settings(site.project_id, runtime="cobol:85")
     failed = site.deploy(echo())

@@ -244,6 +244,16 @@ def test_what_is_out_of_bounds_is_refused_in_constant_memory_and_leaves_nothing(
         print(f"\nP09: {len(cases)} cases, 3 times each: all refused, memory grew by {grown:.1f} MB, files left 0")
 
 
+@pytest.mark.parametrize(
+    "framing", ["Content-Length: 2\r\n\r\n[]", "Transfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n"]
+)
+def test_a_body_is_read_though_its_request_asks_for_another_protocol(platform, framing):
+    """As ``curl --http2 --data`` and Java's client do; it is no reason to wait for the body for ever."""
+    head = f"X-Api-Key: {platform.api_key().reveal()}\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    asked = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n"
+    assert raw(platform, f"POST /v1/projects HTTP/1.1\r\n{head}{asked}{framing}") == 400
+
+
 def test_a_slow_body_holds_up_nobody_else(platform, http):
     head = f"X-Api-Key: {platform.api_key().reveal()}\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     slow = [socket.create_connection(("127.0.0.1", port_of(platform))) for _ in range(50)]

@@ -8,8 +8,9 @@ from datetime import datetime
 from createos_nb.api.api_keys import APIKey, NewAPIKey
 from createos_nb.api.projects import Availability
 from createos_nb.errors import BadRequest, Forbidden, NotFound
-from createos_nb.platform.platform import KEY_PREFIX, Context
+from createos_nb.platform.platform import Context
 from createos_nb.platform.store import digest
+from createos_nb.settings import LOCAL_KEY
 
 MAX_KEYS = 50
 
@@ -20,7 +21,7 @@ async def create(context: Context, *, name: str, expiry_at: datetime, descriptio
         raise BadRequest.answer("expiryAt is in the past.")
     if len(context.store.find(APIKey, user_id=context.user_id, revoked_at=None)) >= MAX_KEYS:
         raise Forbidden.answer(f"You have {MAX_KEYS} API keys, which is the quota. Revoke one first.")
-    secret = KEY_PREFIX + secrets.token_urlsafe(32)
+    secret = LOCAL_KEY + secrets.token_urlsafe(32)
     key = context.store.add(
         APIKey,
         user_id=context.user_id,
