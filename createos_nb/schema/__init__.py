@@ -74,6 +74,13 @@ from createos_nb.schema.measures import (
     MOVERS,
     OBJECTIVES,
 )
+from createos_nb.schema.readings import (
+    DEPLOYMENT_RECORDS,
+    ENVIRONMENT_RECORDS,
+    LIVE_DEPLOYMENT_RECORDS,
+    PROJECT_RECORDS,
+)
+from createos_nb.schema.records import Records
 from createos_nb.schema.rows import (
     Row,
     api_key_row,
@@ -111,9 +118,11 @@ __all__ = [
     "COMPLETE",
     "CRONJOBS",
     "DEPLOYMENTS",
+    "DEPLOYMENT_RECORDS",
     "DOMAINS",
     "DORA",
     "ENVIRONMENTS",
+    "ENVIRONMENT_RECORDS",
     "ERRORS",
     "EXPLANATION",
     "FOLLOWED",
@@ -127,6 +136,7 @@ __all__ = [
     "KINDS",
     "LEVELS",
     "LIVE_DEPLOYMENTS",
+    "LIVE_DEPLOYMENT_RECORDS",
     "LOGS",
     "LOG_FORMATS",
     "MEASURES",
@@ -135,6 +145,7 @@ __all__ = [
     "OVERALL_REQUESTS",
     "PATTERNS",
     "PROJECTS",
+    "PROJECT_RECORDS",
     "QUOTAS",
     "REQUESTS_OVER_TIME",
     "REQUEST_DISTRIBUTION",
@@ -152,6 +163,7 @@ __all__ = [
     "VARIABLES",
     "Column",
     "Kind",
+    "Records",
     "Row",
     "api_key_row",
     "app_row",
