@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -22,6 +22,7 @@ from createos_nb.api.message import Request, Reserve, Response
 
 ROWS = 100_000
 ROUNDS = 3
+DATA_AT = len(b'{"status": "success", "data": ')
 
 
 def deployment(number):
@@ -68,23 +69,21 @@ def by_models(body):
     return schema.DEPLOYMENTS.frame(schema.deployment_row("shop", model, ()) for model in listed(body))
 
 
-def measured(call):
-    """Return seconds, and MB beyond what was there before, of a call in a process of its own."""
-    receiving, sending = os.pipe()
-    if (child := os.fork()) == 0:
-        gc.collect()
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-        before, began = memory_mb("VmRSS"), time.perf_counter()
-        value = call()
-        seconds = time.perf_counter() - began
-        assert len(value) == ROWS
-        os.write(sending, f"{seconds} {memory_mb('VmHWM') - before}".encode())
-        os._exit(0)
-    os.waitpid(child, 0)
-    seconds, megabytes = map(float, os.read(receiving, 100).split())
-    os.close(receiving)
-    os.close(sending)
-    return seconds, megabytes
+def body_of(rows):
+    return json.dumps({"status": "success", "data": [deployment(number) for number in range(rows)]}).encode()
+
+
+PLAIN = TypeAdapter(list[Deployment])
+WAYS = {
+    "createos_nb, models": listed,
+    "pydantic validate_json": lambda body: PLAIN.validate_json(body[DATA_AT:-1]),
+    "createos_nb, frame": framed,
+    "createos_nb, frame by way of models": by_models,
+    "json_normalize": lambda body: pd.json_normalize(json.loads(body)["data"]),
+    "models, model_dump, json_normalize": lambda body: pd.json_normalize(
+        [model.model_dump() for model in PLAIN.validate_json(body[DATA_AT:-1])]
+    ),
+}
 
 
 def memory_mb(name):
@@ -92,32 +91,29 @@ def memory_mb(name):
     return int(line.split()[1]) / 1024
 
 
+def measure(name):
+    """Print the seconds that a way takes, and the MB beyond what was there before; run in a process of its own."""
+    way, body = WAYS[name], body_of(ROWS)
+    way(body_of(20))  # whatever is loaded at first use
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before, began = memory_mb("VmRSS"), time.perf_counter()
+    value = way(body)
+    seconds = time.perf_counter() - began
+    assert len(value) == ROWS
+    print(seconds, memory_mb("VmHWM") - before)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="measures memory as Linux tells it")
 def test_many_deployments_to_models_and_to_a_frame(capsys):
-    rows = [deployment(number) for number in range(ROWS)]
-    body = json.dumps({"status": "success", "data": rows}).encode()
-    bare = json.dumps(rows).encode()
-    del rows
-    plain = TypeAdapter(list[Deployment])
-    few = json.dumps({"status": "success", "data": [deployment(number) for number in range(20)]}).encode()
-    framed(few), by_models(few), plain.validate_python([deployment(1)])  # whatever is loaded at first use
-    pd.json_normalize([deployment(1)])
-    ways = {
-        "createos_nb, models": lambda: listed(body),
-        "pydantic validate_json": lambda: plain.validate_json(bare),
-        "createos_nb, frame": lambda: framed(body),
-        "createos_nb, frame by way of models": lambda: by_models(body),
-        "json_normalize": lambda: pd.json_normalize(json.loads(body)["data"]),
-        "models, model_dump, json_normalize": lambda: pd.json_normalize(
-            [model.model_dump() for model in plain.validate_json(bare)]
-        ),
-    }
-    taken = {name: [] for name in ways}
+    taken = {name: [] for name in WAYS}
     for _ in range(ROUNDS):
-        for name, way in ways.items():
-            taken[name].append(measured(way))
+        for name in WAYS:
+            program = f"from tests.benchmarks.test_parsing import measure; measure({name!r})"
+            run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+            taken[name].append(tuple(map(float, run.stdout.split())))
     with capsys.disabled():
-        title = f"{ROWS:,} deployments, {len(body) / 1e6:.0f} MB"
+        title = f"{ROWS:,} deployments, {len(body_of(ROWS)) / 1e6:.0f} MB"
         print(f"\n\n{title:40}{'s':>8}{'rows/s':>12}{'MB':>8}")
         for name, found in taken.items():
             seconds, megabytes = (median(each) for each in zip(*found, strict=True))
