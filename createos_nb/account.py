@@ -9,10 +9,11 @@ import pandas as pd
 
 from createos_nb import schema
 from createos_nb.api.client import Client
-from createos_nb.api.environments import Environment
+from createos_nb.api.deployments import Deployments
+from createos_nb.api.environments import Environment, Environments
 from createos_nb.api.github import GithubAccount, GithubBranch
 from createos_nb.api.listing import Listing
-from createos_nb.api.projects import Project
+from createos_nb.api.projects import Project, Projects
 from createos_nb.errors import InvalidArgument
 from createos_nb.fanout import Asking, Question, Targets
 from createos_nb.frames import scanned
@@ -60,13 +61,12 @@ class AccountFrames:
 
     def projects(self) -> pd.DataFrame:
         """Return all projects (`schema.PROJECTS`), newest first."""
-        return self._listed(
-            schema.PROJECTS,
-            "ListProjects",
-            lambda client: client.projects.list(),
-            schema.project_row,
-            paged=True,
-        )
+
+        def frame(client: Client, _one: object) -> pd.DataFrame:
+            found = client.projects.run(Projects.list.parts(schema.PROJECT_RECORDS.read))
+            return schema.PROJECT_RECORDS.frame(found)
+
+        return self._one(schema.PROJECTS, "ListProjects", frame, paged=True)
 
     def environments(self, *, strict: bool = False) -> pd.DataFrame:
         """Return all environments (`schema.ENVIRONMENTS`) with what is live on them.
@@ -76,14 +76,12 @@ class AccountFrames:
         strict
             Raise `PartialAnswer` instead of leaving out the projects that failed.
         """
-        return self._each(
-            schema.ENVIRONMENTS,
-            lambda client, one: [
-                schema.environment_row(one.unique_name, item) for item in client.environments.list(one.id)
-            ],
-            {"ListProjectEnvironments": 1},
-            strict=strict,
-        )
+
+        def frame(client: Client, one: Project) -> pd.DataFrame:
+            found = client.environments.run(Environments.list.parts(schema.ENVIRONMENT_RECORDS.read, one.id))
+            return schema.ENVIRONMENT_RECORDS.frame(found, one.unique_name)
+
+        return self._each(schema.ENVIRONMENTS, frame, {"ListProjectEnvironments": 1}, strict=strict)
 
     def deployments(self, *, strict: bool = False) -> pd.DataFrame:
         """Return all deployments of all projects (`schema.DEPLOYMENTS`), newest first within each.
@@ -94,16 +92,13 @@ class AccountFrames:
             Raise `PartialAnswer` instead of leaving out the projects that failed.
         """
 
-        def rows(client: Client, one: Project) -> list[schema.Row]:
+        def frame(client: Client, one: Project) -> pd.DataFrame:
             environments = client.environments.list(one.id)
-            deployments = client.deployments.list(one.id)
-            return [
-                {**schema.deployment_row(one.unique_name, item, environments), "complete": deployments.complete}
-                for item in deployments
-            ]
+            found = client.deployments.run(Deployments.list.parts(schema.DEPLOYMENT_RECORDS.read, one.id))
+            return schema.DEPLOYMENT_RECORDS.frame(found, one.unique_name, environments)
 
         requests = {"ListDeployments": 1, "ListProjectEnvironments": 1}
-        return self._each(schema.DEPLOYMENTS, rows, requests, paged="ListDeployments", strict=strict)
+        return self._each(schema.DEPLOYMENTS, frame, requests, paged="ListDeployments", strict=strict)
 
     def domains(self, *, strict: bool = False) -> pd.DataFrame:
         """Return all domains (`schema.DOMAINS`) with where they lead.
@@ -285,7 +280,7 @@ class AccountFrames:
     def _each(
         self,
         kind: schema.Kind,
-        rows: Callable[[Client, Project], Sequence[schema.Row]],
+        rows: Callable[[Client, Project], Sequence[schema.Row] | pd.DataFrame],
         requests: Mapping[str, int],
         *,
         strict: bool,

@@ -11,6 +11,7 @@ from createos_nb import schema
 from createos_nb.analytics import Analytics
 from createos_nb.answers import Answers
 from createos_nb.api.client import Client
+from createos_nb.api.deployments import Deployments
 from createos_nb.api.environments import Environment
 from createos_nb.api.projects import Project
 from createos_nb.errors import InvalidArgument, NotFound
@@ -117,23 +118,17 @@ class EnvironmentFrames:
         by_project = {one.project.id: one for one in self._targets}
         selected = {one.environment.id for one in self._targets}
 
-        def rows(client: Client, one: Target) -> list[schema.Row]:
+        def frame(client: Client, one: Target) -> pd.DataFrame:
             environments = client.environments.list(one.project.id)
-            live = {item.project_deployment_id for item in environments if item.id in selected}
-            deployments = client.deployments.list(one.project.id)
-            return [
-                {
-                    **schema.deployment_row(one.names[0], item, environments),
-                    "live": item.id in live,
-                    "complete": deployments.complete,
-                }
-                for item in deployments
-            ]
+            found = client.deployments.run(
+                Deployments.list.parts(schema.LIVE_DEPLOYMENT_RECORDS.read, one.project.id)
+            )
+            return schema.LIVE_DEPLOYMENT_RECORDS.frame(found, one.names[0], environments, selected)
 
         question = Question(
             schema.LIVE_DEPLOYMENTS,
             Targets(lambda _client: list(by_project.values()), lambda one: (one.names[0], None)),
-            rows,
+            frame,
             {"ListDeployments": 1, "ListProjectEnvironments": 1},
             frozenset({"ListDeployments"}),
         )

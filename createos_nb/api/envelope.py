@@ -27,7 +27,9 @@ from createos_nb.errors import (
 )
 from createos_nb.markup import one_line
 
-_MISSING = object()
+MISSING = object()
+"""In place of data that is not there; data may be anything else."""
+
 _LONGEST_WAIT_S = 24 * 3600.0
 
 
@@ -52,7 +54,7 @@ def data_of(request: Request, response: Response) -> Any:
         body = None  # A verbose traceback shows it, what was sent in clear.
         raise _failure(request, response, said)
     data = _data(body)
-    if data is _MISSING:
+    if data is MISSING:
         said = request.hidden_in(_text(response))
         body = None
         raise UnexpectedResponse(
@@ -72,7 +74,7 @@ def _json(response: Response) -> Any:
     try:
         return json.loads(response.body, object_pairs_hook=_unique)
     except (ValueError, RecursionError):
-        return _MISSING
+        return MISSING
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -102,8 +104,13 @@ def refusal_in(body: Any) -> str | None:
 
 def _data(body: Any) -> Any:
     if not isinstance(body, dict) or "data" not in body:
-        return _MISSING
-    return body["data"] if body.get("status") == "success" or body.get("success") is True else _MISSING
+        return MISSING
+    return body["data"] if body.get("status") == "success" or body.get("success") is True else MISSING
+
+
+def data_in(body: Mapping[str, Any]) -> Any:
+    """Return the data of an envelope that says nothing but success, `MISSING` for any other."""
+    return _data(body) if refusal_in(body) is None else MISSING
 
 
 def _failure(request: Request, response: Response, detail: str) -> OperationFailed:

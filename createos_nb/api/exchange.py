@@ -84,11 +84,11 @@ def _worth_waiting(request: Request, response: Response, pause_s: float) -> floa
     return wait_s if wait_s <= PATIENCE_S else None
 
 
-def call(request: Request, parse: Callable[[Any], T]) -> Exchange[T]:
-    """Send a request and return what its answer says, as the declared type."""
+def call(request: Request, read: Callable[[Request, Response], T]) -> Exchange[T]:
+    """Send a request and return what its answer says."""
     response = yield from answered(request)
     with held(len(response)):
-        return parsed(request, parse, data_of(request, response))
+        return read(request, response)
 
 
 def parsed(request: Request, parse: Callable[[Any], T], data: Any) -> T:

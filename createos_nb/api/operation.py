@@ -23,7 +23,6 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property, partial
 from typing import (
-    Annotated,
     Any,
     Concatenate,
     Generic,
@@ -31,26 +30,24 @@ from typing import (
     ParamSpec,
     TypeVar,
     cast,
-    get_args,
-    get_origin,
     overload,
 )
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.alias_generators import to_camel
 
 from createos_nb.api import path as paths
+from createos_nb.api.answer import Answer, ColumnReader, Parts
 from createos_nb.api.complaint import complaint
 from createos_nb.api.exchange import call
 from createos_nb.api.listing import MAX_OFFSET, Listing
-from createos_nb.api.message import Exchange, Request, Safety
+from createos_nb.api.message import Exchange, Request, Response, Safety
 from createos_nb.api.method import bound
-from createos_nb.api.model import RECEIVED
-from createos_nb.api.paging import pages
+from createos_nb.api.paging import Found, pages
 from createos_nb.api.parameter import Parameter, placed
 from createos_nb.api.resource import AsyncResource, Resource
 from createos_nb.api.secret import found
-from createos_nb.api.wire import bare, identity, query_text, wire
+from createos_nb.api.wire import query_text, wire
 from createos_nb.errors import BadRequest, InvalidArgument
 
 P = ParamSpec("P")
@@ -149,13 +146,24 @@ class Operation(Generic[P, T]):
             return self.calling(self._request(values))
         return cast(
             "Exchange[T]",
-            pages(
-                lambda limit, offset: self._request({**values, "page_size": limit, "offset": offset}),
-                partial(self._rows.validate_python, context=RECEIVED),
-                page_size=values["page_size"],
-                max_rows=values["max_rows"],
-                key=identity,
-            ),
+            self._pages(values, self.answer.page),
+        )
+
+    def parts(self, columns: ColumnReader, *args: P.args, **kwargs: P.kwargs) -> Exchange[Parts]:
+        """Return the exchange that calls this operation and reads its list as columns, where that can be."""
+        values = self._validated(self._bind(*args, **kwargs), InvalidArgument)
+        read = partial(self.answer.parts, columns=columns, paged=self.paged)
+        if self.paged:
+            return Parts.of((yield from self._pages(values, read)))
+        found = yield from call(self._request(values), read)
+        return Parts.of(Listing(found.rows))
+
+    def _pages(self, values: Mapping[str, Any], read: Callable[[Request, Response], Found[Any]]) -> Exchange[Any]:
+        return pages(
+            lambda limit, offset: self._request({**values, "page_size": limit, "offset": offset}),
+            read,
+            page_size=values["page_size"],
+            max_rows=values["max_rows"],
         )
 
     def _after(self, before: Exchange[None], request: Request) -> Exchange[T]:
@@ -164,7 +172,7 @@ class Operation(Generic[P, T]):
 
     def calling(self, request: Request) -> Exchange[T]:
         """Return the exchange that sends a request of this operation."""
-        return call(request, partial(self._result.validate_python, context=RECEIVED))
+        return call(request, self.answer.of)
 
     def request(self, *args: P.args, **kwargs: P.kwargs) -> Request:
         """Return the REST request for these arguments.
@@ -316,19 +324,9 @@ class Operation(Generic[P, T]):
         return {item.name: getattr(model, item.name) for item in self._parameters}
 
     @cached_property
-    def _result(self) -> TypeAdapter[Any]:
-        annotation = self.signature.return_annotation
-        if get_origin(annotation) is Listing:
-            return TypeAdapter(Annotated[Any, PlainValidator(self._listing)])
-        return TypeAdapter(annotation)
-
-    def _listing(self, data: Any) -> Listing[Any]:
-        return Listing(self._rows.validate_python(bare(data), context=RECEIVED))
-
-    @cached_property
-    def _rows(self) -> TypeAdapter[Any]:
-        row: Any = get_args(self.signature.return_annotation)[0]
-        return TypeAdapter(tuple[row, ...])
+    def answer(self) -> Answer:
+        """How what it answers is read."""
+        return Answer(self.signature.return_annotation)
 
 
 def _offset(text: str) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from createos_nb.api.exchange import parsed, send
-from createos_nb.api.listing import Listing, Page
-from createos_nb.api.message import Exchange, Request
+from createos_nb.api.exchange import answered
+from createos_nb.api.listing import Listing
+from createos_nb.api.message import Exchange, Request, Response
 
 T = TypeVar("T")
 
@@ -17,16 +18,22 @@ MOST_PAGES = 1000
 MOST_REWINDS = 20
 """Times that a list is read again from further back before it is taken for one that cannot be read whole."""
 
-Key = Callable[[Any], object]
+
+@dataclass(frozen=True)
+class Found(Generic[T]):
+    """What a page has: its rows, what makes each of them the same row, and how many there are in all."""
+
+    keys: Sequence[object]
+    rows: Sequence[T]
+    total: int | None
 
 
 def pages(
     page: Callable[[int, int], Request],
-    parse: Callable[[Any], Iterable[T]],
+    read: Callable[[Request, Response], Found[T]],
     *,
     page_size: int,
     max_rows: int | None,
-    key: Key,
 ) -> Exchange[Listing[T]]:
     """Follow a paged list to its end, or to ``max_rows``.
 
@@ -38,14 +45,12 @@ def pages(
     ----------
     page
         Makes the request of one page from its limit and offset.
-    parse
-        Reads the rows of one page.
+    read
+        Reads one page.
     page_size
         Rows a request, 1 to the platform's maximum.
     max_rows
         Rows at most; None for all.
-    key
-        What makes a row the same row, such as its id.
     """
     page_size = max(page_size, 2)  # a page of one row cannot overlap the one before
     seen: dict[object, T] = {}
@@ -53,10 +58,10 @@ def pages(
     offset, overlap, furthest = 0, min(2, page_size - 1), 0
     back, rewinds = page_size, 0
     for _ in range(MOST_PAGES):
-        body = parsed(request := page(page_size, offset), Page.model_validate, (yield from send(request)))
-        rows = list(parsed(request, parse, body.data))
-        total = body.pagination.total
-        if offset > 0 and not (rows and key(rows[0]) in seen):
+        request = page(page_size, offset)
+        found = read(request, (yield from answered(request)))
+        keys, rows, total = found.keys, found.rows, found.total
+        if offset > 0 and not (keys and keys[0] in seen):
             rewinds += 1
             if rewinds > MOST_REWINDS:
                 break
@@ -65,7 +70,7 @@ def pages(
             offset, back = max(0, offset - back), back * 2
             continue
         back = page_size
-        fresh = {key(row): row for row in rows if key(row) not in seen}
+        fresh = {key: row for key, row in zip(keys, rows, strict=True) if key not in seen}
         seen.update(fresh)
         if max_rows is not None and len(seen) >= max_rows:
             whole = len(seen) == max_rows and total is not None and total <= max_rows

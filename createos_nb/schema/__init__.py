@@ -78,6 +78,13 @@ from createos_nb.schema.measures import (
     SUCCESS_SHARE,
     TRAFFIC_SUMMARY,
 )
+from createos_nb.schema.readings import (
+    DEPLOYMENT_RECORDS,
+    ENVIRONMENT_RECORDS,
+    LIVE_DEPLOYMENT_RECORDS,
+    PROJECT_RECORDS,
+)
+from createos_nb.schema.records import Records
 from createos_nb.schema.rows import (
     Row,
     api_key_row,
@@ -115,9 +122,11 @@ __all__ = [
     "COMPLETE",
     "CRONJOBS",
     "DEPLOYMENTS",
+    "DEPLOYMENT_RECORDS",
     "DOMAINS",
     "DORA",
     "ENVIRONMENTS",
+    "ENVIRONMENT_RECORDS",
     "ERRORS",
     "ERROR_RATE",
     "EXPLANATION",
@@ -132,6 +141,7 @@ __all__ = [
     "KINDS",
     "LEVELS",
     "LIVE_DEPLOYMENTS",
+    "LIVE_DEPLOYMENT_RECORDS",
     "LOGS",
     "LOG_FORMATS",
     "MEASURES",
@@ -140,6 +150,7 @@ __all__ = [
     "OVERALL_REQUESTS",
     "PATTERNS",
     "PROJECTS",
+    "PROJECT_RECORDS",
     "QUOTAS",
     "REQUESTS_OVER_TIME",
     "REQUEST_DISTRIBUTION",
@@ -160,6 +171,7 @@ __all__ = [
     "VARIABLES",
     "Column",
     "Kind",
+    "Records",
     "Row",
     "api_key_row",
     "app_row",

@@ -114,7 +114,7 @@ class Kind:
         return self.from_columns(values, complete=[row.get("complete", complete) for row in held])
 
     def from_columns(
-        self, values: Mapping[str, Sequence[object]], *, complete: bool | Sequence[object] = True
+        self, values: Mapping[str, pd.Series | Sequence[object]], *, complete: bool | Sequence[object] = True
     ) -> pd.DataFrame:
         """Make the frame from whole columns of equal length: the quick way for many rows.
 
@@ -135,7 +135,7 @@ class Kind:
             raise FrameError(f"{self.name} needs the column {missing[0]!r}. It has: {self._listed()}.")
         built = {column.name: _series(self.name, column, values[column.name]) for column in self.columns}
         length = len(next(iter(built.values())))
-        flags = [complete] * length if isinstance(complete, bool) else complete
+        flags = pd.Series(np.full(length, complete)) if isinstance(complete, bool) else complete
         built[COMPLETE.name] = _series(self.name, COMPLETE, flags)
         return pd.DataFrame(built)
 
@@ -246,6 +246,8 @@ def _fits(dtype: object, column: Column) -> bool:
 
 
 def _series(kind: str, column: Column, values: Sequence[object] | pd.Series) -> pd.Series:
+    if isinstance(values, pd.Series) and str(values.dtype) == column.dtype != "category":
+        return values.reset_index(drop=True)
     try:
         match column.dtype:
             case "str":

@@ -75,7 +75,6 @@ def environment_row(project: str, environment: Environment) -> Row:
 def deployment_row(project: str, deployment: Deployment, environments: Iterable[Environment]) -> Row:
     """Return the row of a deployment for `DEPLOYMENTS`; add ``live`` for `LIVE_DEPLOYMENTS`."""
     source = deployment.source or {}
-    live_on = sorted(e.unique_name for e in environments if e.project_deployment_id == deployment.id)
     return {
         "project": project,
         "project_id": deployment.project_id,
@@ -86,8 +85,17 @@ def deployment_row(project: str, deployment: Deployment, environments: Iterable[
         "branch": source.get("branch"),
         "commit": source.get("commit"),
         "message": source.get("commitMessage") or source.get("image"),
-        "environments": ",".join(live_on),
+        "environments": live_on(environments).get(deployment.id, ""),
     }
+
+
+def live_on(environments: Iterable[Environment]) -> dict[str, str]:
+    """Return the names of the environments that each deployment is live on, by its id, joined by commas."""
+    names: dict[str, list[str]] = {}
+    for environment in environments:
+        if environment.project_deployment_id is not None:
+            names.setdefault(environment.project_deployment_id, []).append(environment.unique_name)
+    return {identity: ",".join(sorted(found)) for identity, found in names.items()}
 
 
 def domain_row(project: str, domain: Domain, environments: Iterable[Environment]) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from datetime import UTC, datetime, timedelta, timezone
@@ -23,6 +24,11 @@ STRANGE = [
 ]
 
 
+def strange(dice):
+    """One of them, of its own: what is put into an answer may be changed there."""
+    return copy.deepcopy(dice.choice(STRANGE))
+
+
 def places(value, path=()):
     """Every place in a JSON value, the whole of it included."""
     yield path
@@ -37,7 +43,7 @@ def mutated(value, dice):
     for _ in range(dice.randint(1, 3)):
         path = dice.choice(list(places(value)))
         if not path:
-            return dice.choice(STRANGE)
+            return strange(dice)
         holder = value
         for key in path[:-1]:
             holder = holder[key]
@@ -45,11 +51,11 @@ def mutated(value, dice):
         if what == 0:
             del holder[path[-1]]
         elif what == 1 and isinstance(holder, dict):
-            holder[f"new{dice.randrange(10)}"] = dice.choice(STRANGE)
+            holder[f"new{dice.randrange(10)}"] = strange(dice)
         elif what == 2 and isinstance(holder, list):
             holder.append(holder[path[-1]])
         else:
-            holder[path[-1]] = dice.choice(STRANGE)
+            holder[path[-1]] = strange(dice)
         if not holder:
             break
     return value

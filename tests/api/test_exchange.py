@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import createos_nb.api.declarations  # noqa: F401 - of every operation
 from createos_nb import errors
 from createos_nb.api.account import User
+from createos_nb.api.answer import Answer
 from createos_nb.api.envelope import retry_after_s
 from createos_nb.api.exchange import ATTEMPTS, PATIENCE_S, call, send
 from createos_nb.api.listing import Listing
@@ -152,7 +153,7 @@ def test_what_the_platform_says_is_one_bounded_line(said):
 
 def test_an_answer_of_another_shape_names_the_field_and_never_its_value():
     played = Played(
-        call(request(), User.model_validate), lambda _request: success({"id": "1", "email": {"token": "s3cret"}})
+        call(request(), Answer(User).of), lambda _request: success({"id": "1", "email": {"token": "s3cret"}})
     )
     assert isinstance(played.error, errors.UnexpectedResponse)
     assert "email" in str(played.error)

@@ -7,11 +7,19 @@ from collections import Counter
 
 import pytest
 
+from createos_nb.api.answer import Answer
+from createos_nb.api.envelope import data_of
+from createos_nb.api.exchange import parsed
+from createos_nb.api.listing import Listing, Page
 from createos_nb.api.message import Request
 from createos_nb.api.model import Model
-from createos_nb.api.paging import pages
-from createos_nb.api.wire import identity
+from createos_nb.api.paging import Found, pages
 from tests.api.played import Played, success
+
+
+def found(request, response):
+    page = parsed(request, Page.model_validate, data_of(request, response))
+    return Found(page.data, page.data, page.pagination.total)
 
 
 class Server:
@@ -47,9 +55,7 @@ class Server:
                 {"limit": str(limit), "offset": str(offset)},
             )
 
-        played = Played(
-            pages(page, lambda rows: rows, page_size=page_size, max_rows=max_rows, key=lambda row: row), self
-        )
+        played = Played(pages(page, found, page_size=page_size, max_rows=max_rows), self)
         assert played.error is None
         return played.value
 
@@ -150,10 +156,10 @@ def test_rows_without_an_id_are_told_apart_by_all_that_they_say():
         name: str
         value: int
 
-    listing = Played(numbers(lambda data: [Row(**row) for row in data], identity), answer).value
+    listing = Played(numbers(Answer(Listing[Row]).page), answer).value
     assert ([row.name for row in listing], listing.complete) == ([row["name"] for row in rows], True)
     rows[7] = rows[6]  # two that cannot be told apart: then there is one row too few, which is said
-    assert not Played(numbers(lambda data: [Row(**row) for row in data], identity), answer).value.complete
+    assert not Played(numbers(Answer(Listing[Row]).page), answer).value.complete
 
 
 @pytest.mark.parametrize("deleted", [1, 3, 25])
@@ -202,11 +208,10 @@ def test_pages_without_end_come_to_an_end(total):
     assert not Played(numbers(), answer).value.complete
 
 
-def numbers(parse=lambda rows: rows, key=lambda row: row):
+def numbers(read=found):
     return pages(
         lambda limit, offset: Request("L", "GET", "/l", "/l", "read", {"limit": str(limit), "offset": str(offset)}),
-        parse,
+        read,
         page_size=20,
         max_rows=None,
-        key=key,
     )

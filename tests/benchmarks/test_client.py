@@ -17,6 +17,9 @@ import pytest
 from createos_nb.api.client import AsyncClient, Client
 
 CALLS = 400
+LATENCY_S = 0.02
+WIDTHS = (1, 4, 8, 16, 20, 24, 32)
+"""Those that are offered; a fan-out takes 24."""
 PROJECT = {
     "id": "p",
     "uniqueName": "shop",
@@ -27,11 +30,13 @@ PROJECT = {
     "createdAt": "2026-11-24T12:00:00Z",
 }
 SERVER = f"""
-import time, uvicorn
+import asyncio, time, uvicorn
 
 BODY = {json.dumps({"status": "success", "data": PROJECT}).encode()!r}
 
 async def app(scope, receive, send):
+    if scope["path"].endswith("/slow"):
+        await asyncio.sleep({LATENCY_S})
     reset = str(int(time.time()) + 30).encode()
     headers = [(b"content-type", b"application/json"), (b"x-ratelimit-limit", b"6000000")]
     headers += [(b"x-ratelimit-remaining", b"5999999"), (b"x-ratelimit-reset", reset)]
@@ -65,22 +70,22 @@ def cpu_s():
     return used.ru_utime + used.ru_stime
 
 
-def in_threads(call, width):
+def in_threads(call, width, calls=CALLS):
     if width == 1:
-        for _ in range(CALLS):
+        for _ in range(calls):
             call()
         return
     with ThreadPoolExecutor(width) as pool:
-        list(pool.map(lambda _: call(), range(CALLS)))
+        list(pool.map(lambda _: call(), range(calls)))
 
 
-async def in_flight(call, width):
+async def in_flight(call, width, calls=CALLS):
     async def worker():
         while left:
             left.pop()
             await call()
 
-    left = list(range(CALLS))
+    left = list(range(calls))
     await asyncio.gather(*(worker() for _ in range(width)))
 
 
@@ -125,6 +130,8 @@ WAYS = {
 
 def test_calls_beside_those_of_the_libraries(url, capsys):
     table = []
+    for way in WAYS.values():
+        way(url, 1)  # what is loaded at first use
     for width in (1, 20, 100):
         for name, way in WAYS.items():
             if width == 100 and name in {"httpx.Client", "createos_nb.Client"}:
@@ -136,3 +143,45 @@ def test_calls_beside_those_of_the_libraries(url, capsys):
         print(f"\n\n{'client':26}{'in flight':>10}{'calls/s':>10}{'CPU us a call':>15}")
         for name, width, rate, cost in table:
             print(f"{name:26}{width:10}{rate:10.0f}{cost:15.0f}")
+
+
+def test_many_slow_calls_beside_the_limit_of_their_latency(url, capsys):
+    """Calls of 20 ms each: nothing can be faster than their number, times that, divided by the width."""
+    table = []
+    with (
+        Client(url, api_key="skp_local_x") as client,
+        httpx.Client(base_url=url, limits=httpx.Limits(max_connections=32), trust_env=False) as http,
+    ):
+        ways = {
+            "createos_nb.Client": lambda: client.projects.get("slow"),
+            "httpx.Client": lambda: http.get("/v1/projects/slow").json(),
+        }
+        for call in ways.values():
+            in_threads(call, 32, 64)  # connections are made
+        for width in WIDTHS:
+            calls = 60 if width == 1 else 50 * width
+            for name, call in ways.items():
+                took = []
+                for _ in range(3):
+                    began, cpu = time.perf_counter(), cpu_s()
+                    in_threads(call, width, calls)
+                    took.append((time.perf_counter() - began, (cpu_s() - cpu) / calls * 1e6))
+                table.append((name, width, min(took)[0] / (calls * LATENCY_S / width), min(took)[1]))
+
+    async def awaited():
+        async with AsyncClient(url, api_key="skp_local_x") as client:
+            for width in WIDTHS:
+                calls = 60 if width == 1 else 50 * width
+                took = []
+                for _ in range(3):
+                    began, cpu = time.perf_counter(), cpu_s()
+                    await in_flight(lambda: client.projects.get("slow"), width, calls)
+                    took.append((time.perf_counter() - began, (cpu_s() - cpu) / calls * 1e6))
+                limit_s = calls * LATENCY_S / width
+                table.append(("createos_nb.AsyncClient", width, min(took)[0] / limit_s, min(took)[1]))
+
+    asyncio.run(awaited())
+    with capsys.disabled():
+        print(f"\n\n{'client, 20 ms a call':26}{'wide':>10}{'of the limit':>14}{'CPU us a call':>15}")
+        for name, width, share, cost in table:
+            print(f"{name:26}{width:10}{share:14.2f}{cost:15.0f}")
