@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import sys
 import threading
 import time
@@ -33,6 +34,8 @@ from createos_nb.platform.options import Options
 from createos_nb.platform.platform import Platform
 from createos_nb.platform.service import ADDRESS, Address, local_command
 from createos_nb.platform.upgrades import Connection
+
+_log = logging.getLogger("createos_nb.platform")
 
 
 class _Connection(Connection):
@@ -115,6 +118,7 @@ async def _serve(state: Path, api_port: int, gateway_port: int, *, ephemeral: bo
         servers = [await _Server(_api_config(platform)).begin(api_socket)]
         # The gateway's socket takes connections from here on; its libraries load while the API answers.
         _announce(platform, state, _origin(api_socket))
+        _log.info("It runs. SQLite %s keeps its state, which no other process can open.", sqlite3.sqlite_version)
         servers.append(await _Server(await _gateway_config(platform)).begin(gateway_socket))
         await stop.wait()
         await asyncio.gather(*(server.end() for server in servers))
@@ -205,6 +209,7 @@ def main() -> None:
     parser.add_argument("--temporary", action="store_true", help="remove the state at the end")
     arguments = parser.parse_args()
     os.umask(0o077)
+    _log.setLevel(logging.INFO)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     state = arguments.state.resolve()
     state.mkdir(parents=True, exist_ok=True, mode=0o700)

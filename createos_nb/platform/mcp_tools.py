@@ -46,7 +46,15 @@ _INSTRUCTIONS = (
 
 
 def make_server(calls: Calls) -> Server:
-    """Return a server whose tools are the operations that are declared to have one."""
+    """Return a server whose tools are the operations that are declared to have one.
+
+    Tools that destroy something say so in their annotations (``destructiveHint``), which is what the protocol has
+    for it: the client asks its user before it calls them. They take no argument by which the call would confirm
+    itself. Clients of the real platform send none and must work; and a model that decides to delete would decide
+    to confirm. But an argument that such a tool does not have, as ``confirm`` or ``dry_run``, is sent by somebody
+    who expects that it makes a difference: it is refused, and nothing is done. Tools that destroy nothing take no
+    notice of it, as REST takes none of what it does not know in a query.
+    """
     operations = {declared.tool: declared for name in HANDLERS if (declared := OPERATIONS[name]).tool}
     tools = [_tool(declared) for declared in operations.values()]
     schemas = {tool.name: tool.input_schema for tool in tools}
@@ -111,6 +119,7 @@ def _input_schema(operation: Operation[..., Any]) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": properties,
+        **({"additionalProperties": False} if operation.safety == "destroys" else {}),
         **({"required": required} if required else {}),
         **({"$defs": definitions} if definitions else {}),
     }
@@ -129,6 +138,13 @@ def _reader(operation: Operation[..., Any], given: Mapping[str, Any]) -> Callabl
     """Return what reads a tool's arguments as the declaration's."""
 
     async def read() -> dict[str, Any]:
+        known = _input_schema(operation)["properties"]
+        unknown = sorted(set(given) - set(known))
+        if operation.safety == "destroys" and unknown:
+            raise BadRequest.answer(
+                f"{operation.tool} has no argument {one_line(unknown[0], limit=80)!r}, and destroys nothing when "
+                f"it is not certain what is meant: nothing was done. Its arguments are {', '.join(known)}."
+            )
         whole = given.get("body", {})
         sent = _decoded(whole) if operation.takes == "multipart" else _sayable(whole)
         path = {name: _segment(name, given.get(name)) for name in paths.names(operation.path)}

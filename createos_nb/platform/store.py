@@ -5,6 +5,9 @@ a failing machine as well, what was changed must reach the disk before it is ack
 (`Store.on_disk`), since the gateway answers on the same event loop and a disk takes milliseconds: in WAL mode
 a transaction is durable as soon as the log is synchronised, which ``synchronous = FULL`` would do within each
 commit, blocking (https://sqlite.org/pragma.html#pragma_synchronous).
+
+The file is locked for that one connection. Before version 3.51.3, SQLite could damage a file in WAL mode when two
+connections wrote it and copied its log back at one moment; here there never are two, so any version will do.
 """
 
 from __future__ import annotations
@@ -162,6 +165,8 @@ class Store:
         damage = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if damage != "ok":
             raise sqlite3.DatabaseError("it is damaged")
+        # Before the journal's: the index of the log is then in this process's memory, and nowhere else.
+        self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute("PRAGMA foreign_keys = ON")

@@ -24,6 +24,7 @@ from createos_nb.api.projects import UploadSettings
 from createos_nb.endpoints import reach
 from createos_nb.errors import NotFound, WaitFailed
 from createos_nb.platform import service
+from createos_nb.platform.options import Options
 
 ECHO = """
 import http.server, json, os, sys
@@ -177,9 +178,9 @@ class Own:
     clients: list[Client] = field(default_factory=list)
     address: service.Address = field(init=False)
 
-    def start(self) -> Client:
+    def start(self, options: Options = Options()) -> Client:  # noqa: B008 - it is frozen
         """Start it, or attach, and return a client."""
-        self.address = service.start(self.state)
+        self.address = service.start(self.state, options=options)
         self.clients.append(Client(self.address.api_url, api_key=self.address.api_key()))
         return self.clients[-1]
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 import json
 import re
 import socket
+import sqlite3
 import stat
 import struct
+import subprocess
+import sys
 import tempfile
 import time
 from contextlib import closing
@@ -272,7 +275,44 @@ def test_a_slow_body_holds_up_nobody_else(platform, http):
 # --- S03 ----------------------------------------------------------------------------------------------------
 
 
-def test_one_connection_alone_writes_and_checkpoints(platform):
+def test_one_connection_alone_writes_and_checkpoints(own):
     """SQLite before 3.51.3 may damage a file that two connections checkpoint at once: there is only one."""
-    opened = [file.path for file in psutil.Process(platform.pid).open_files()]
-    assert sum(path.endswith("/platform.sqlite") for path in opened) == 1
+    own.start()
+    database = own.state / "platform.sqlite"
+    opened = [file.path for file in psutil.Process(own.address.pid).open_files()]
+    assert opened.count(str(database)) == 1
+    # Nor can another be opened beside it: not even to read, whoever asks.
+    looks = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute(sys.argv[2]).fetchall()"
+    for statement in ("SELECT * FROM users", "PRAGMA wal_checkpoint(TRUNCATE)", "DELETE FROM users"):
+        beside = subprocess.run([sys.executable, "-c", looks, database, statement], capture_output=True, text=True)
+        assert (beside.returncode, "database is locked" in beside.stderr) == (1, True)
+    assert not database.with_name("platform.sqlite-shm").exists(), "what connections would share"
+    with Client(own.address.api_url, api_key=own.address.api_key()) as client:
+        assert client.account.user().username == "local"
+    service.stop(own.state)
+    for statement in ("SELECT * FROM users", "PRAGMA integrity_check"):
+        after = subprocess.run([sys.executable, "-c", looks, database, statement], capture_output=True, text=True)
+        assert (after.returncode, after.stderr) == (0, "")
+
+
+def test_the_version_of_sqlite_is_shown_at_the_start_and_in_the_status(own):
+    own.start()
+    version = sqlite3.sqlite_version
+    assert [line for line in service.log_lines(own.state) if f"SQLite {version} keeps its state" in line]
+    shown = CliRunner().invoke(main, ["local", "status", "--state", str(own.state)])
+    assert re.search(rf"sqlite_version +{re.escape(version)}\n", shown.output)
+
+
+def test_a_second_process_on_the_same_state_is_refused_by_the_lock_and_by_the_database(own):
+    own.start()
+    command = [sys.executable, "-m", "createos_nb.platform", "--state", str(own.state)]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert second.returncode == 1
+    assert "Another platform runs on" in second.stderr
+    # Where file systems keep no locks of whole files, that of the database is still in the way.
+    opens = "import pathlib, sys; from createos_nb.platform.store import Store; Store(pathlib.Path(sys.argv[1]))"
+    database = str(own.state / "platform.sqlite")
+    third = subprocess.run([sys.executable, "-c", opens, database], capture_output=True, text=True, timeout=60)
+    assert third.returncode == 1
+    assert "cannot be used: database is locked" in third.stderr
+    assert service.status(own.state) == own.address
