@@ -182,7 +182,6 @@ def test_a_disk_that_is_full_at_any_stage_is_told_and_once_there_is_room_all_is_
         # Also what was not built is over, and said to be.
         statuses = {deployment.status for deployment in client.deployments.list(site.project_id)}
         assert statuses <= {"deployed", "build_error", "error", "crashing"}
-    service.stop(state)
 
 
 def test_of_what_could_not_be_built_nothing_stays_but_what_was_sent(site, platform):
