@@ -32,6 +32,7 @@ from createos_nb.api.analytics import (
 )
 from createos_nb.errors import PlatformError
 from createos_nb.platform.clock import Clock
+from createos_nb.platform.rollup import COUNTED, RollUp, total, transaction, window
 
 INTERVAL_S = 60
 """Length of an interval of `AccessLog.requests_over_time`, aligned to the minute."""
@@ -74,7 +75,6 @@ _ARROW = pa.schema(
         ("generated", pa.bool_()),
     ]
 )
-_WINDOW = "from requests where environment_id = $environment and arrived_us >= $start and arrived_us < $end"
 
 
 class AccessRecord(NamedTuple):
@@ -141,6 +141,7 @@ class AccessLog:
         self._closing = False
         try:
             self._database = _opened(path)
+            self._rollup = RollUp(self._database)
         except duckdb.Error as error:
             raise PlatformError(
                 f"The access log {path} cannot be opened: {str(error).splitlines()[0]} "
@@ -200,17 +201,15 @@ class AccessLog:
             with self._lock:
                 self._insert(batch, generated=True)
 
-    def execute(self, statement: str, rounds: Iterable[Mapping[str, Any]]) -> None:
-        """Carry out a statement that adds records, with each of the values; see `createos_nb.platform.history`."""
+    def add_selected(self, query: str, rounds: Iterable[Mapping[str, Any]]) -> None:
+        """Add the records that a query makes with each of the values; see `createos_nb.platform.history`."""
         with self._lock:
-            self._database.begin()
-            try:
+            with transaction(self._database):
                 for values in rounds:
-                    self._database.execute(statement, dict(values))
-                self._database.commit()
-            except BaseException:
-                self._database.rollback()
-                raise
+                    self._database.execute(f"create or replace temp table made as {query}", dict(values))
+                    self._add("made")
+                self._database.execute("drop table if exists made")
+            self._rollup.tidy()
 
     def forget(self, before_s: float) -> int:
         """Delete the records of requests that arrived before a time, and return how many.
@@ -218,13 +217,16 @@ class AccessLog:
         Parameters
         ----------
         before_s
-            Unix seconds.
+            Unix seconds; what arrived in the same minute is kept.
         """
+        minute = int(before_s // 60)
         with self._lock:
             self._flush()
-            deleted = self._database.execute(
-                "delete from requests where arrived_us < $before", {"before": round(before_s * 1_000_000)}
-            ).fetchone()
+            with transaction(self._database):
+                deleted = self._database.execute(
+                    "delete from requests where arrived_us < $before", {"before": minute * 60_000_000}
+                ).fetchone()
+                self._rollup.forget(minute)
         return int(deleted[0]) if deleted else 0
 
     def flush(self) -> None:
@@ -254,37 +256,34 @@ class AccessLog:
         start_s, end_s
             Unix seconds, half open.
         """
-        [(total, success, client, server)] = self._ask(
-            f"""select count(*),
-                       count(*) filter (status between 200 and 299),
-                       count(*) filter (status between 400 and 499),
-                       count(*) filter (status between 500 and 599) {_WINDOW}""",
+        [(count, success, client, server)] = self._ask(
+            f"""select {total()}, {total(200, 299)}, {total(400, 499)}, {total(500, 599)} from {COUNTED}""",
             environment_id,
             start_s,
             end_s,
         )
-        return OverallRequests(total=total, success=success, client=client, server=server)
+        return OverallRequests(total=count, success=success, client=client, server=server)
 
     def rpm(self, environment_id: str, start_s: int, end_s: int) -> RPM:
         """Return the busiest aligned minute's requests, and the requests per minute of the window's length."""
-        [(total, peak)] = self._ask(
+        [(count, peak)] = self._ask(
             f"""select coalesce(sum(requests), 0), coalesce(max(requests), 0)
-                from (select count(*) as requests {_WINDOW} group by arrived_us // 60_000_000)""",
+                from (select sum(requests) as requests from {COUNTED} group by minute)""",
             environment_id,
             start_s,
             end_s,
         )
-        return RPM(peak=peak, average=total * 60 / (end_s - start_s) if end_s > start_s else 0)
+        return RPM(peak=peak, average=count * 60 / (end_s - start_s) if end_s > start_s else 0)
 
     def success_percentage(self, environment_id: str, start_s: int, end_s: int) -> SuccessPercentage:
         """Return the share of 2xx and 3xx answers, 0 to 100; 0 when there were no requests."""
-        [(total, success)] = self._ask(
-            f"select count(*), count(*) filter (status between 200 and 399) {_WINDOW}",
+        [(count, success)] = self._ask(
+            f"select {total()}, {total(200, 399)} from {COUNTED}",
             environment_id,
             start_s,
             end_s,
         )
-        return SuccessPercentage(success_percentage=100 * success / total if total else 0)
+        return SuccessPercentage(success_percentage=100 * success / count if count else 0)
 
     def requests_over_time(self, environment_id: str, start_s: int, end_s: int) -> list[RequestsOverTimeRow]:
         """Return a row for every aligned minute that the window touches, also for those without requests.
@@ -293,11 +292,8 @@ class AccessLog:
         their minute.
         """
         rows = self._ask(
-            f"""select arrived_us // 60_000_000 * 60, count(*),
-                       count(*) filter (status between 200 and 299),
-                       count(*) filter (status between 300 and 399),
-                       count(*) filter (status between 400 and 499),
-                       count(*) filter (status between 500 and 599) {_WINDOW} group by 1""",
+            f"""select minute * 60, {total()}, {total(200, 299)}, {total(300, 399)}, {total(400, 499)},
+                       {total(500, 599)} from {COUNTED} group by minute""",
             environment_id,
             start_s,
             end_s,
@@ -312,7 +308,7 @@ class AccessLog:
     def top_hit_paths(self, environment_id: str, start_s: int, end_s: int) -> list[PathCount]:
         """Return the ten paths asked for most; equal counts in the paths' order."""
         rows = self._ask(
-            f"select path, count(*) {_WINDOW} group by path order by 2 desc, 1 limit {TOP_PATHS}",
+            f"select path, {total()} from {COUNTED} group by path order by 2 desc, 1 limit {TOP_PATHS}",
             environment_id,
             start_s,
             end_s,
@@ -322,7 +318,7 @@ class AccessLog:
     def top_error_paths(self, environment_id: str, start_s: int, end_s: int) -> list[ErrorPathCount]:
         """Return the ten pairs of path and status with most 4xx and 5xx answers."""
         rows = self._ask(
-            f"""select path, status, count(*) {_WINDOW} and status between 400 and 599
+            f"""select path, status, {total()} from {COUNTED} where status between 400 and 599
                 group by path, status order by 3 desc, 1, 2 limit {TOP_PATHS}""",
             environment_id,
             start_s,
@@ -333,7 +329,10 @@ class AccessLog:
     def request_distribution(self, environment_id: str, start_s: int, end_s: int) -> list[StatusCount]:
         """Return the number of answers of each status, by status."""
         rows = self._ask(
-            f"select status, count(*) {_WINDOW} group by status order by status", environment_id, start_s, end_s
+            f"select status, {total()} from {COUNTED} group by status order by status",
+            environment_id,
+            start_s,
+            end_s,
         )
         return [StatusCount(status=str(status), count=count) for status, count in rows]
 
@@ -352,10 +351,13 @@ class AccessLog:
     # --- the file -----------------------------------------------------------------------------------------
 
     def _ask(self, question: str, environment_id: str, start_s: int, end_s: int) -> list[Any]:
-        window = {"environment": environment_id, "start": start_s * 1_000_000, "end": end_s * 1_000_000}
         with self._lock:
             self._flush()
-            return list(self._database.execute(question, window).fetchall())
+            return list(self._database.execute(question, window(environment_id, start_s, end_s)).fetchall())
+
+    def _add(self, source: str) -> None:
+        self._database.execute(f"insert into requests by name select * from {source}")
+        self._rollup.add(source)
 
     def _flush(self) -> None:
         # By popping: a swap of the list would lose what another thread is just appending to it.
@@ -375,8 +377,12 @@ class AccessLog:
         columns["arrived_us"] = tuple(round(at * 1_000_000) for at in columns.pop("at"))
         columns["generated"] = (generated,) * len(records)
         self._database.register("batch", pa.table(columns, schema=_ARROW))
-        self._database.execute("insert into requests by name select * from batch")
-        self._database.unregister("batch")
+        try:
+            with transaction(self._database):
+                self._add("batch")
+        finally:
+            self._database.unregister("batch")
+        self._rollup.tidy()
 
     def _write_in_batches(self) -> None:
         while not self._closing:

@@ -53,8 +53,7 @@ def _share(what: str) -> str:
     return f"(hash(concat_ws('|', range, $environment, '{what}')) / 18446744073709551616.0)"
 
 
-_INSERT = f"""
-insert into requests by name
+_RECORDS = f"""
 with candidates as (
     select range, $start + ($end - $start) * {_share("when")} as at_s from range($count)
 ),
@@ -91,7 +90,7 @@ def write(log: AccessLog, histories: Iterable[History]) -> None:
     histories
         What to make up.
     """
-    log.execute(_INSERT, [_values(history) for history in histories])
+    log.add_selected(_RECORDS, [_values(history) for history in histories])
 
 
 def _values(history: History) -> dict[str, Any]:

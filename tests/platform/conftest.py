@@ -208,7 +208,7 @@ def own(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path, require):
-    """A disk of its own that a test may fill."""
+    """A disk of its own that a test may fill; a platform on its ``state`` is stopped."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(
@@ -217,4 +217,5 @@ def small_disk(tmp_path, require):
     if mounted.returncode:
         require("mount", f"no small disk can be made on this machine: {mounted.stderr.decode().strip()}")
     yield place
+    service.stop(place / "state")
     subprocess.run(["umount", "-l", str(place)], check=True)

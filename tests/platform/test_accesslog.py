@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from createos_nb.errors import PlatformError
+from createos_nb.platform import rollup
 from createos_nb.platform.accesslog import AccessLog, AccessRecord
 
 NOON = 1_800_000_000  # a whole minute
@@ -242,6 +243,58 @@ def test_a_made_up_history_counts_and_is_marked(log, tmp_path):
     with duckdb.connect(str(tmp_path / "access.duckdb")) as database:
         counts = database.execute("select generated, count(*) from requests group by 1 order by 1").fetchall()
     assert counts == [(False, 1), (True, 1_000)]
+
+
+def rolled_up(log):
+    """Whether the roll-up says what the records say, and in how many rows."""
+    differences = """
+        with rolled as (select environment_id, minute, path, status, sum(requests)::bigint as n
+                        from hits group by all),
+             counted as (select environment_id, arrived_us // 60_000_000, path, status, count(*) as n
+                         from requests group by all)
+        (from rolled except from counted) union all (from counted except from rolled)
+    """
+    [(rows,)] = log._database.execute("select count(*) from hits").fetchall()
+    return log._database.execute(differences).fetchall() == [], rows
+
+
+def test_the_roll_up_says_what_the_records_say_whatever_becomes_of_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(rollup, "_LEAST_PARTS", 500)
+    log, rows = AccessLog(tmp_path / "access.duckdb"), []
+    for _ in range(6):
+        log.extend(known_traffic(1, count=400))
+        same, count = rolled_up(log)
+        assert same
+        rows.append(count)
+    assert rows != sorted(rows), "it was never tidied"
+    assert log.forget(NOON + 100) > 0
+    assert rolled_up(log)[0]
+    answers = log.analytics("env", NOON - 250, NOON + 801)
+    log.close()
+    # What an older version wrote has none.
+    with duckdb.connect(str(tmp_path / "access.duckdb")) as database:
+        database.execute("drop table hits")
+    log = AccessLog(tmp_path / "access.duckdb")
+    assert rolled_up(log)[0]
+    assert log.analytics("env", NOON - 250, NOON + 801) == answers
+    log.close()
+
+
+def test_records_that_cannot_be_written_wait_until_they_can(log, monkeypatch):
+    add, broken = log._rollup.add, [True]
+
+    def full(source):
+        if broken:
+            raise duckdb.IOException("No space left on device")
+        add(source)
+
+    monkeypatch.setattr(log._rollup, "add", full)
+    log.record(**a_record())
+    with pytest.raises(duckdb.IOException):
+        log.flush()
+    broken.clear()
+    assert log.overall_requests("env", NOON, NOON + 60).total == 1
+    assert rolled_up(log)[0]
 
 
 def test_a_damaged_file_is_refused_and_kept(tmp_path):

@@ -125,7 +125,6 @@ def test_a_greedy_application_harms_itself_alone(small_disk, require, capsys):
         with capsys.disabled():
             figures = ", ".join(f"{name} {p95_ms:.1f}" for name, p95_ms in took.items())
             print(f"\nC05: platform alive {alive}/{len(HOGS)}; API p95, ms: {figures}")
-    service.stop(small_disk / "state")
 
 
 @pytest.fixture

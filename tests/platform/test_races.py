@@ -86,6 +86,7 @@ async def test_what_its_session_still_holds_ends_with_a_program_that_has_ended(t
     assert not alive(pid)
 
 
+@pytest.mark.timeout(3600)
 async def test_ending_what_has_just_begun_ends_nobody_else(tmp_path, neighbours, capsys):
     """A process that has no session of its own yet is in ours; it must not be taken for its leader."""
     chance, began = random.Random(7), time.monotonic()
