@@ -50,10 +50,10 @@ class RequestsOverTimeRow(Model):
     timestamp: int
     """Start of the interval, unix seconds."""
     count: int
-    status2xx: int
-    status3xx: int
-    status4xx: int
-    status5xx: int
+    status2xx: Annotated[int, Field(alias="status2xx")]
+    status3xx: Annotated[int, Field(alias="status3xx")]
+    status4xx: Annotated[int, Field(alias="status4xx")]
+    status5xx: Annotated[int, Field(alias="status5xx")]
 
 
 class PathCount(Model):

@@ -84,8 +84,8 @@ class Operation(Generic[P, T]):
         What sending it twice would do: "read", "idempotent", "creates" or "destroys".
     paged
         True when it answers in pages.
-    costs
-        True when it spends money.
+    costs, status
+        True when it spends money; HTTP status of its success.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class Operation(Generic[P, T]):
         safety: Safety,
         paged: bool,
         costs: bool = False,
+        status: int = 200,
         check: Check | None = None,
         before: Before | None = None,
     ) -> None:
@@ -110,6 +111,7 @@ class Operation(Generic[P, T]):
         self.safety = safety
         self.paged = paged
         self.costs = costs
+        self.status = status
         self.check = check
         self.before = before
         self.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\nREST: {method} {path}. " + (
@@ -346,6 +348,7 @@ def operation(
     tool: str | None = "",
     paged: bool = False,
     costs: bool = False,
+    status: int = 200,
     check: Check | None = None,
     before: Before | None = None,
 ) -> Callable[[Callable[Concatenate[Any, P], T]], Operation[P, T]]:
@@ -363,8 +366,8 @@ def operation(
         Name of the MCP tool when it differs from ``name``; None when there is none.
     paged
         It answers ``{data, pagination}`` and takes ``page_size`` and ``max_rows``.
-    costs
-        It spends money.
+    costs, status
+        It spends money; HTTP status of its success.
     check
         Looks at arguments together before each is looked at by itself; returns them, or raises ValueError with
         the end of a sentence.
@@ -384,6 +387,7 @@ def operation(
             safety=safety or "read",
             paged=paged,
             costs=costs,
+            status=status,
             check=check,
             before=before,
         )

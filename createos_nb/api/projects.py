@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from createos_nb.api.listing import Listing
-from createos_nb.api.model import Bounds, Model, Timestamp, known
+from createos_nb.api.model import Bounds, Model, Omissible, Timestamp, known
 from createos_nb.api.operation import operation
 from createos_nb.api.parameter import Body, Query
 from createos_nb.api.resource import AsyncResource, Resource
@@ -16,6 +16,8 @@ from createos_nb.api.secret import Secret
 
 ProjectType = Annotated[str, known("vcs", "image", "upload")]
 ProjectStatus = Annotated[str, known("active", "suspended", "deleting", "deleted")]
+"""``suspended`` is in no document, though `Projects.suspend` is: a project that serves nothing is not ``active``.
+It cannot be filtered for, and is listed when no status is asked for."""
 
 # A description says in words, for the person who is refused, what a pattern says for the machine.
 UniqueName = Annotated[
@@ -42,7 +44,7 @@ class UploadSettings(Model):
     framework: ShortText | None = None
     runtime: ShortText | None = None
     """Such as ``"python:3.12"``, ``"node:20"`` or ``"static"``."""
-    port: Port | None = None
+    port: Omissible[Port] = None
     directory_path: ShortText | None = None
     install_command: ShortText | None = None
     build_command: ShortText | None = None
@@ -50,8 +52,8 @@ class UploadSettings(Model):
     build_dir: ShortText | None = None
     build_flag: ShortText | None = None
     run_flag: ShortText | None = None
-    build_vars: dict[str, Secret] | None = None
-    run_envs: dict[str, Secret] | None = None
+    build_vars: Omissible[dict[str, Secret]] = None
+    run_envs: Omissible[dict[str, Secret]] = None
     has_dockerfile: bool = False
     use_build_ai: Annotated[bool, Field(alias="useBuildAI")] = False
 
@@ -59,16 +61,16 @@ class UploadSettings(Model):
 class VcsSettings(UploadSettings):
     """How a repository is built and run."""
 
-    port: Port | None = None
-    build_flags: dict[str, str] | None = None
-    ignore_branches: list[ShortText] | None = None
+    port: Omissible[Port] = None
+    build_flags: Omissible[dict[str, str]] = None
+    ignore_branches: Omissible[list[ShortText]] = None
 
 
 class ImageSettings(Model):
     """How a container image is run."""
 
     port: Port
-    run_envs: dict[str, Secret] | None = None
+    run_envs: Omissible[dict[str, Secret]] = None
 
 
 Settings = UploadSettings | VcsSettings | ImageSettings
@@ -96,12 +98,12 @@ class Project(Model):
     status: ProjectStatus
     description: str | None = None
     app_id: str | None = None
-    user_id: str | None = None
-    source: dict[str, Any] | None = None
-    settings: VcsSettings | None = None
+    user_id: Omissible[str] = None
+    source: Omissible[dict[str, Any]] = None
+    settings: Omissible[VcsSettings] = None
     enabled_security_scan: bool = False
     created_at: Timestamp
-    updated_at: Timestamp | None = None
+    updated_at: Omissible[Timestamp] = None
     deleted_at: Timestamp | None = None
     expire_at: Timestamp | None = None
 
@@ -144,11 +146,11 @@ class Transfer(Model):
     id: str
     project_id: str
     from_user_id: str
-    to_user_id: str | None = None
-    expires_at: Timestamp | None = None
+    to_user_id: Omissible[str] = None
+    expires_at: Omissible[Timestamp] = None
     """When the token expired, or would have."""
     created_at: Timestamp
-    updated_at: Timestamp | None = None
+    updated_at: Omissible[Timestamp] = None
 
 
 _SHAPES: dict[object, type[Model]] = {"vcs": VcsSettings, "image": ImageSettings, "upload": UploadSettings}
@@ -172,7 +174,7 @@ def _fitting(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 class _Operations:
-    @operation("CreateProject", "POST", "/v1/projects", safety="creates", check=_fitting)
+    @operation("CreateProject", "POST", "/v1/projects", safety="creates", status=201, check=_fitting)
     def create(
         self,
         *,

@@ -106,7 +106,6 @@ class Calls:
         bearer
             As of `identity`.
         """
-        created = 201 if operation.method == "POST" and operation.safety == "creates" else 200
         headers: dict[str, str] = {}
         try:
             identity = self.identity(request.headers, bearer=bearer)
@@ -125,7 +124,7 @@ class Calls:
             result = await _HANDLERS[operation.name](Context(self._platform, identity[0]), **received)
             if operation.safety != "read":
                 await self._platform.store.on_disk()
-            response = success(result, status=created, headers=headers)
+            response = success(result, status=operation.status, headers=headers)
             return response if fault is None else _spoilt(fault, response, headers, request)
         except OperationFailed as error:
             return failure(error.http_status, error.detail, headers=headers)
