@@ -12,6 +12,7 @@ from createos_nb.api.deployments import UNFINISHED, Deployment
 from createos_nb.api.domains import Domain
 from createos_nb.api.environments import Environment, Resources
 from createos_nb.api.projects import Project
+from createos_nb.platform import endpoints
 from createos_nb.platform.builds import Artefact
 from createos_nb.platform.children import Variables
 from createos_nb.platform.endpoints import PREFIX
@@ -56,6 +57,7 @@ class Lifecycle:
 
     def _promote_by_itself(self, deployment: Deployment) -> None:
         others = self.store.find(Deployment, project_id=deployment.project_id)
+        self.route_project(deployment.project_id)
         built = [other for other in others if other.status in {"deployed", "sleeping"}]
         if any((other.version_number or 0) > (deployment.version_number or 0) for other in built):
             return  # Built faster than this one, and newer.
@@ -101,7 +103,7 @@ class Lifecycle:
             if live and deployment.status in {"sleeping", "crashing"}:
                 self.store.change(Deployment, deployment_id, status="deployed")
         # A domain may have been added, or led elsewhere, while it was started.
-        self.route(environment_id)
+        self.route_project(environment.project_id)
 
     async def serve_live(self, environment: Environment) -> None:
         """Serve what is live on an environment, with the variables it had when it went live.
@@ -196,6 +198,9 @@ class Lifecycle:
     def suspend(self, project: Project) -> None:
         """Begin to stop everything that a project serves; its environments answer 503."""
         self.store.change(Project, project.id, status="suspended")
+        for deployment in self.store.find(Deployment, project_id=project.id):
+            if (place := PREFIX + deployment.id) in self.serving.environment_ids:
+                self.run(self.serving.stop(place))
         for environment in self.store.find(Environment, project_id=project.id):
             self._begin(environment.id, partial(self._stop, environment.id), status="updating")
 
@@ -227,7 +232,9 @@ class Lifecycle:
             with self.store.transaction():
                 for domain in self.store.find(Domain, environment_id=environment_id):
                     self.store.change(Domain, domain.id, environment_id=None)
+                project_id = self.store.get(Environment, environment_id).project_id
                 self.store.remove(Environment, environment_id)
+            self.route_project(project_id)
 
     def delete_project(self, project: Project) -> None:
         """Begin to delete a project with all that is in it."""
@@ -253,15 +260,29 @@ class Lifecycle:
     # --- names ----------------------------------------------------------------------------------------------
 
     def hosts(self, environment: Environment) -> list[str]:
-        """Return the names by which an environment is reached: its own, and its active domains."""
+        """Return the names by which an environment is reached: its own, its domains, and perhaps the project's."""
         project = self.store.get(Project, environment.project_id)
         domains = self.store.find(Domain, environment_id=environment.id, status="active")
-        return [f"{environment.unique_name}.{project.unique_name}.localhost".lower(), *(d.name for d in domains)]
+        own = f"{environment.unique_name}.{project.unique_name}.localhost".lower()
+        leads = endpoints.front(self.store, project) == environment.id
+        return [own, *(d.name for d in domains), *([endpoints.address_of(project)] if leads else ())]
 
     def route(self, environment_id: str | None) -> None:
         """Tell the gateway the names of an environment, after one of them changed."""
         for environment in self.store.find(Environment, id=environment_id) if environment_id else ():
             self.serving.set_hosts(environment.id, self.hosts(environment))
+
+    def route_project(self, project_id: str) -> None:
+        """Tell the gateway all names of a project, once its own address may lead elsewhere."""
+        project = self.store.get(Project, project_id)
+        if project.status not in {"active", "suspended"}:
+            return
+        places = {endpoints.front(self.store, project), *self.serving.environment_ids}
+        for deployment in self.store.find(Deployment, project_id=project_id):
+            if (place := PREFIX + deployment.id) in places:
+                self.serving.set_hosts(place, endpoints.names_of(self.store, deployment), asleep=True)
+        for environment in self.store.find(Environment, project_id=project_id):
+            self.route(environment.id)
 
     # --- beginning and end ----------------------------------------------------------------------------------
 

@@ -71,8 +71,10 @@ async def list_all(context: Context, *, project_id: str) -> list[Environment]:
     port = context.platform.gateway_url.rpartition(":")[2]
     listed = []
     for environment in reversed(environments):
-        own, *domains = context.lifecycle.hosts(environment)
-        extra = EnvironmentExtra(endpoint=f"http://{own}:{port}", custom_domains=tuple(domains))
+        own, *_ = context.lifecycle.hosts(environment)
+        domains = context.store.find(Domain, environment_id=environment.id, status="active")
+        names = tuple(domain.name for domain in domains)
+        extra = EnvironmentExtra(endpoint=f"http://{own}:{port}", custom_domains=names)
         listed.append(environment.model_copy(update={"extra": extra}))
     return listed
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from datetime import timedelta
 
+from createos_nb.api.domains import Domain
 from createos_nb.api.listing import Page
 from createos_nb.api.projects import (
     Availability,
@@ -23,7 +24,7 @@ from createos_nb.api.projects import (
     VcsSource,
 )
 from createos_nb.api.secret import Secret
-from createos_nb.errors import BadRequest, Forbidden, NotFound, Unprocessable
+from createos_nb.errors import BadRequest, Conflict, Forbidden, NotFound, Unprocessable
 from createos_nb.platform.handlers.paging import page
 from createos_nb.platform.platform import Context
 from createos_nb.platform.runtimes import FRAMEWORKS, PROGRAMS
@@ -54,6 +55,8 @@ async def create(
     if type == "image" and settings.port is None:
         raise BadRequest.answer("settings.port is required for a project of type image.")
     _refuse_unstartable(settings)
+    if _is_a_domains(context, unique_name):
+        raise Conflict.answer(f"Somebody's domain ends in {unique_name}.localhost. Choose another name.")
     if len(context.store.find(Project, user_id=context.user_id, deleted_at=None)) >= MAX_PROJECTS:
         raise Forbidden.answer(f"You have {MAX_PROJECTS} projects, which is the quota. Delete one first.")
     project = context.store.add(
@@ -98,7 +101,8 @@ async def get(context: Context, *, project_id: str) -> Project:
 
 async def check_unique_name(context: Context, *, unique_name: str) -> Availability:
     """Say whether a name is free, regardless of case and of whose project has it."""
-    return Availability(is_available=not context.store.find(Project, unique_name=unique_name, deleted_at=None))
+    taken = context.store.find(Project, unique_name=unique_name, deleted_at=None)
+    return Availability(is_available=not taken and not _is_a_domains(context, unique_name))
 
 
 async def update_settings(
@@ -238,6 +242,12 @@ async def supported_types(_context: Context) -> list[SupportedType]:
             if framework.runtime in found
         ),
     ]
+
+
+def _is_a_domains(context: Context, unique_name: str) -> bool:
+    """Whether a domain is, or ends in, what would be a project's own address."""
+    address = f".{unique_name}.localhost".lower()
+    return any(f".{domain.name}".endswith(address) for domain in context.store.find(Domain))
 
 
 def _refuse_unstartable(settings: UploadSettings | VcsSettings | ImageSettings) -> None:
