@@ -35,7 +35,9 @@ class RPM(Model):
     """Requests per minute of a window."""
 
     peak: float
+    """Of the busiest aligned minute; of its part in the window, where the window begins or ends within it."""
     average: float
+    """Over the window's length; of one shorter than a minute it is a rate that can be above ``peak``, a count."""
 
 
 class SuccessPercentage(Model):

@@ -47,7 +47,7 @@ from createos_nb.api.message import Exchange, Request, Safety
 from createos_nb.api.method import bound
 from createos_nb.api.model import RECEIVED
 from createos_nb.api.paging import pages
-from createos_nb.api.parameter import Parameter, placed
+from createos_nb.api.parameter import Parameter, Received, placed
 from createos_nb.api.resource import AsyncResource, Resource
 from createos_nb.api.secret import found
 from createos_nb.api.wire import bare, identity, query_text, wire
@@ -231,7 +231,7 @@ class Operation(Generic[P, T]):
         """What kind of body it takes; None for none."""
         return "multipart" if self._has("file") else "json" if self._has("body") else None
 
-    def receive(self, path: Mapping[str, str], query: Mapping[str, str], body: Any) -> dict[str, Any]:
+    def receive(self, path: Mapping[str, str], query: Mapping[str, str], body: Any) -> Received:
         """Read what a client sent as this declaration's arguments.
 
         Parameters
@@ -245,7 +245,7 @@ class Operation(Generic[P, T]):
 
         Returns
         -------
-        dict
+        Received
             Validated values by the declaration's parameter names; of a paged operation ``limit`` and
             ``offset`` in place of ``page_size`` and ``max_rows``.
 
@@ -266,7 +266,7 @@ class Operation(Generic[P, T]):
             values |= {item.name: body for item in self._parameters if item.place == "file" and body is not None}
         if self.paged and "limit" in query:
             values["page_size"] = query["limit"]
-        received = self._validated(values, BadRequest.answer)
+        received = Received(self._validated(values, BadRequest.answer), sent=values)
         if self.paged:
             received.pop("max_rows")
             page_size = received.pop("page_size")
@@ -312,7 +312,8 @@ class Operation(Generic[P, T]):
                 values = self.check(values)
             model = self.arguments_model.model_validate(values)
         except ValidationError as error:
-            raise error_class(complaint(self.name, self.arguments_model, error)) from None
+            wire = () if error_class is InvalidArgument else self._parameters
+            raise error_class(complaint(self.name, self.arguments_model, error, wire)) from None
         except ValueError as error:
             raise error_class(f"{self.name}: {error}") from None
         return {item.name: getattr(model, item.name) for item in self._parameters}

@@ -21,6 +21,8 @@ _LOOPBACK = rf"(?:localhost|127\.0\.0\.1|\[::1\]){_PORT}"
 
 REQUEST_ID = "createos_nb.request_id"
 """Where a request's scope has its id."""
+TARGET = "createos_nb.target"
+"""The extension in a request's scope that has what was asked for, as it was sent."""
 
 # Answers hold variables in clear, and nothing in them is a page.
 _MARKS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
@@ -66,12 +68,14 @@ class Guards:
             await send(message)
 
         headers = Headers(scope=scope)
-        refusal = self._refusal(headers)
+        refusal = self._refusal(headers, scope.get("extensions", {}).get(TARGET, {"target": b"/"})["target"])
         await (failure(*refusal) if refusal else self._app)(scope, receive, marked)
 
-    def _refusal(self, headers: Headers) -> tuple[int, str] | None:
+    def _refusal(self, headers: Headers, target: bytes) -> tuple[int, str] | None:
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or not self._host.fullmatch(hosts[0]):
+        # A target may name a host, too, which then is the one that is meant: RFC 9112, 3.2.2.
+        named = [] if target.startswith(b"/") else [target.decode("latin-1").partition("://")[2].partition("/")[0]]
+        if len(hosts) != 1 or not all(self._host.fullmatch(host) for host in (*hosts, *named)):
             return 421, f"This API answers only to {self._names}."
         sites, origins = headers.getlist("sec-fetch-site"), headers.getlist("origin")
         if not {*sites} <= {"none", "same-origin"} or not {*origins} <= {f"http://{hosts[0]}"}:

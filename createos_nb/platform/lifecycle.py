@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
+from weakref import WeakValueDictionary
 
 from createos_nb.api.deployments import UNFINISHED, Deployment
 from createos_nb.api.domains import Domain
@@ -48,7 +49,8 @@ class Lifecycle:
         self.runtime_logs = runtime_logs
         self.pipeline = pipeline
         self._supervisor = supervisor
-        self._locks: dict[str, asyncio.Lock] = {}
+        # Whoever holds or awaits one keeps it.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._pending: dict[str, int] = {}
         self._latest: dict[str, object] = {}
         self._tasks: set[asyncio.Task[None]] = set()
