@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import AliasChoices, Field
 
-from createos_nb.api.model import Model, Timestamp
+from createos_nb.api.model import Model, Omissible, Timestamp
 from createos_nb.api.operation import operation
 from createos_nb.api.resource import AsyncResource, Resource
 
@@ -28,7 +28,7 @@ class Quota(Model):
     # The user documentation calls them `used` and `limit`.
     current: int = Field(validation_alias=AliasChoices("current", "used"))
     max: int = Field(validation_alias=AliasChoices("max", "limit"))
-    remaining: int | None = None
+    remaining: Omissible[int] = None
 
 
 class Quotas(Model):

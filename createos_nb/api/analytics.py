@@ -35,7 +35,9 @@ class RPM(Model):
     """Requests per minute of a window."""
 
     peak: float
+    """Of the busiest aligned minute; of its part in the window, where the window begins or ends within it."""
     average: float
+    """Over the window's length; of one shorter than a minute it is a rate that can be above ``peak``, a count."""
 
 
 class SuccessPercentage(Model):
@@ -50,10 +52,10 @@ class RequestsOverTimeRow(Model):
     timestamp: int
     """Start of the interval, unix seconds."""
     count: int
-    status2xx: int
-    status3xx: int
-    status4xx: int
-    status5xx: int
+    status2xx: Annotated[int, Field(alias="status2xx")]
+    status3xx: Annotated[int, Field(alias="status3xx")]
+    status4xx: Annotated[int, Field(alias="status4xx")]
+    status5xx: Annotated[int, Field(alias="status5xx")]
 
 
 class PathCount(Model):

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AliasChoices, Field, PlainSerializer
 
 from createos_nb.api.environments import PlainDescription
 from createos_nb.api.listing import Listing
-from createos_nb.api.model import Model, Timestamp
+from createos_nb.api.model import Model, Omissible, Timestamp
 from createos_nb.api.operation import operation
 from createos_nb.api.projects import Availability
 from createos_nb.api.resource import AsyncResource, Resource
@@ -38,9 +38,9 @@ class APIKey(Model):
     id: str
     name: str | None = None
     description: str | None = None
-    user_id: str | None = None
+    user_id: Omissible[str] = None
     created_at: Timestamp
-    updated_at: Timestamp | None = None
+    updated_at: Omissible[Timestamp] = None
     expired_at: Timestamp | None = None
     """When it expires."""
     revoked_at: Timestamp | None = None
@@ -55,7 +55,7 @@ class NewAPIKey(Model):
 
 
 class _Operations:
-    @operation("CreateAPIKey", "POST", "/v1/api-keys", safety="creates")
+    @operation("CreateAPIKey", "POST", "/v1/api-keys", safety="creates", status=201)
     def create(self, *, name: KeyName, expiry_at: Expiry, description: PlainDescription | None = None) -> NewAPIKey:
         """Create a key; its secret is in the answer and nowhere else.
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from createos_nb.api.listing import Listing
-from createos_nb.api.model import Model, Timestamp
+from createos_nb.api.model import Model, Omissible, Timestamp
 from createos_nb.api.operation import operation
 from createos_nb.api.projects import Created, Project
 from createos_nb.api.resource import AsyncResource, Resource
@@ -24,20 +24,20 @@ class App(Model):
     id: str
     name: str
     description: str | None = None
-    color: str | None = None
-    user_id: str | None = None
+    color: Omissible[str] = None
+    user_id: Omissible[str] = None
     created_at: Timestamp
-    updated_at: Timestamp | None = None
+    updated_at: Omissible[Timestamp] = None
 
 
 class Service(Model):
     """A managed service of an app; the API promises nothing of it."""
 
-    id: str | None = None
-    name: str | None = None
-    type: str | None = None
-    status: str | None = None
-    details: dict[str, Any] | None = None
+    id: Omissible[str] = None
+    name: Omissible[str] = None
+    type: Omissible[str] = None
+    status: Omissible[str] = None
+    details: Omissible[dict[str, Any]] = None
 
 
 class _Operations:

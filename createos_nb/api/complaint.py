@@ -7,13 +7,32 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
 
+from createos_nb.api.parameter import Parameter
 from createos_nb.markup import one_line
 
 _CONFIDENTIAL = ("env", "vars", "secret", "key", "content")
 
 
-def complaint(operation: str, arguments: type[BaseModel], error: ValidationError) -> str:
+_PLAIN = {
+    **dict.fromkeys(("is_instance_of", "string_type"), "it must be a text"),
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "it must be an object"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "it must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "it must be a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "it must be true or false"),
+    **dict.fromkeys(("list_type", "tuple_type"), "it must be a list"),
+    **dict.fromkeys(
+        ("datetime_type", "datetime_parsing", "datetime_from_date_parsing", "timezone_aware"),
+        "it must be a time with its offset, such as 2027-01-31T00:00:00Z",
+    ),
+}
+"""Kinds of errors in words of JSON; pydantic's own are of Python."""
+
+
+def complaint(
+    operation: str, arguments: type[BaseModel], error: ValidationError, wire: Sequence[Parameter] = ()
+) -> str:
     """Return one sentence about the first thing that is wrong.
 
     Parameters
@@ -24,16 +43,28 @@ def complaint(operation: str, arguments: type[BaseModel], error: ValidationError
         The model that refused them.
     error
         What it said.
+    wire
+        Where each of them travels, for whoever sent them; none for a caller in Python.
     """
     first = error.errors(include_url=False)[0]
-    # A union puts the name of the model it tried into the place; a person typed only the fields.
-    place = [str(part) for part in first["loc"] if not str(part)[:1].isupper()]
-    field = ".".join(place) or "arguments"
+    schema = arguments.model_json_schema()
+    # A union puts what it tried into the place, a model or a kind of value; a person typed only the fields.
+    tried = schema.get("$defs", {})
+    place = [str(part) for part in first["loc"] if part not in tried and "[" not in str(part)]
+    spelled = {to_camel(item.name): item.wire for item in wire if item.name != "page_size"} | {"pageSize": "limit"}
+    named = [spelled.get(to_camel(part), part) if wire else part for part in place[:1]] + place[1:]
+    field = ".".join(named) or "arguments"
     if first["type"] == "missing":
         return f"{operation}: {field} is required."
     shown = "" if any(word in field.lower() for word in _CONFIDENTIAL) else _shown(first.get("input"))
-    allowed = _allowed(arguments.model_json_schema(), place) or first["msg"].removeprefix("Value error, ")
+    allowed = _allowed(schema, place) or _said(first, plain=bool(wire))
     return one_line(f"{operation}: {field}{shown} is refused: {allowed}.", limit=400)
+
+
+def _said(error: ErrorDetails, *, plain: bool) -> str:
+    if plain and error["type"] in _PLAIN:
+        return _PLAIN[error["type"]]
+    return error["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
 
 
 def _shown(value: object) -> str:

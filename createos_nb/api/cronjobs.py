@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from createos_nb.api.listing import Listing
-from createos_nb.api.model import Model, Timestamp, known
+from createos_nb.api.model import Model, Omissible, Timestamp, known
 from createos_nb.api.operation import operation
 from createos_nb.api.projects import Created
 from createos_nb.api.resource import AsyncResource, Resource
@@ -56,7 +56,7 @@ class Cronjob(Model):
     suspended_by_owner: bool | None = None
     user_request_terminated_at: Timestamp | None = None
     created_at: Timestamp
-    updated_at: Timestamp | None = None
+    updated_at: Omissible[Timestamp] = None
 
 
 class CronjobActivity(Model):

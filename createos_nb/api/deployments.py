@@ -10,7 +10,7 @@ from pydantic import Field
 from createos_nb.api.contents import Contents, Uploadable
 from createos_nb.api.listing import Listing
 from createos_nb.api.message import Exchange
-from createos_nb.api.model import Model, Timestamp, known
+from createos_nb.api.model import Model, Omissible, Timestamp, known
 from createos_nb.api.operation import operation
 from createos_nb.api.outcomes import STATUSES as STATUSES
 from createos_nb.api.outcomes import UNFINISHED as UNFINISHED
@@ -29,7 +29,7 @@ DeploymentStatus = Annotated[str, known(*STATUSES)]
 class DeploymentExtra(Model):
     """Where it answers."""
 
-    endpoint: str | None = None
+    endpoint: Omissible[str] = None
 
 
 class Deployment(Model):
@@ -39,15 +39,15 @@ class Deployment(Model):
     project_id: str
     status: DeploymentStatus
     """An unknown one is kept, and never taken for success."""
-    version_number: int | None = None
-    source: dict[str, Any] | None = None
-    settings: VcsSettings | None = None
+    version_number: Omissible[int] = None
+    source: Omissible[dict[str, Any]] = None
+    settings: Omissible[VcsSettings] = None
     extra: DeploymentExtra = DeploymentExtra()
     artifact_image: str | None = None
     cancel_reason: str | None = None
     cancelled_at: Timestamp | None = None
     created_at: Timestamp
-    updated_at: Timestamp | None = None
+    updated_at: Omissible[Timestamp] = None
 
     @property
     def version(self) -> str:
@@ -66,12 +66,12 @@ class SourceFile(Model):
 class BuildLogLine(Model):
     """One line of a build log."""
 
-    deployment_id: str | None = None
+    deployment_id: Omissible[str] = None
     ts: Timestamp
     stage: str
     line_number: int
     log: str
-    created_at: Timestamp | None = None
+    created_at: Omissible[Timestamp] = None
 
 
 class EncodedFile(Model):

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from createos_nb.api.listing import Listing
 from createos_nb.api.message import Exchange
-from createos_nb.api.model import Model, Timestamp, known
+from createos_nb.api.model import Model, Omissible, Timestamp, known
 from createos_nb.api.operation import operation
 from createos_nb.api.procedure import Procedure
 from createos_nb.api.projects import Created
@@ -45,17 +45,18 @@ class Domain(Model):
     environment_id: str | None = None
     message: str | None = None
     """Why it is not active."""
-    records: dict[str, Any] | None = None
+    records: Omissible[dict[str, Any]] = None
     """What to enter at the registrar."""
     failed_verification_count: int = 0
     last_failed_verified_at: Timestamp | None = None
     created_at: Timestamp
-    updated_at: Timestamp | None = None
+    updated_at: Omissible[Timestamp] = None
     deleting_at: Timestamp | None = None
+    domain_certificate_id: str | None = None
 
 
 class _Operations:
-    @operation("CreateDomain", "POST", "/v1/projects/{project_id}/domains", safety="creates")
+    @operation("CreateDomain", "POST", "/v1/projects/{project_id}/domains", safety="creates", status=201)
     def create(self, project_id: str, *, name: DomainName, environment_id: str | None = None) -> Created:
         """Add a domain to a project; it is ``pending`` until `refresh` finds its records.
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from createos_nb.api.branch import Branch, fitting
 from createos_nb.api.listing import Listing
 from createos_nb.api.message import Exchange
-from createos_nb.api.model import Bounds, Model, Timestamp, known
+from createos_nb.api.model import Bounds, Model, Omissible, Timestamp, known
 from createos_nb.api.operation import operation
 from createos_nb.api.parameter import Query
 from createos_nb.api.procedure import Procedure
@@ -64,7 +64,7 @@ class EnvironmentSettings(Model):
 class EnvironmentExtra(Model):
     """Where it answers."""
 
-    endpoint: str | None = None
+    endpoint: Omissible[str] = None
     custom_domains: tuple[str, ...] = ()
 
 
@@ -75,17 +75,17 @@ class Environment(Model):
     project_id: str
     unique_name: str
     display_name: str
-    description: str | None = None
+    description: Omissible[str] = None
     status: EnvironmentStatus
-    branch: str | None = None
+    branch: Omissible[str] = None
     is_auto_promote_enabled: bool = False
     project_deployment_id: str | None = None
     """The deployment that is live."""
-    resources: Resources | None = None
+    resources: Omissible[Resources] = None
     settings: EnvironmentSettings = EnvironmentSettings()
     extra: EnvironmentExtra = EnvironmentExtra()
     created_at: Timestamp
-    updated_at: Timestamp | None = None
+    updated_at: Omissible[Timestamp] = None
 
 
 class _Operations:
@@ -94,6 +94,7 @@ class _Operations:
         "POST",
         "/v1/projects/{project_id}/environments",
         safety="creates",
+        status=201,
         before=fitting,
     )
     def create(

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from createos_nb.api.listing import Listing
-from createos_nb.api.model import Model
+from createos_nb.api.model import Model, Omissible
 from createos_nb.api.operation import operation
 from createos_nb.api.parameter import Query
 from createos_nb.api.resource import AsyncResource, Resource
@@ -19,8 +19,8 @@ class GithubAccount(Model):
 
     installation_id: int
     username: str
-    owner_id: int | None = None
-    avatar_url: str | None = None
+    owner_id: Omissible[int] = None
+    avatar_url: Omissible[str] = None
 
 
 class GithubRepository(Model):
@@ -29,31 +29,31 @@ class GithubRepository(Model):
     id: int
     name: str
     full_name: str
-    private: bool | None = None
-    default_branch: str | None = None
+    private: Omissible[bool] = None
+    default_branch: Omissible[str] = None
 
 
 class GithubCommit(Model):
     """The newest commit of a branch."""
 
     sha: str
-    url: str | None = None
+    url: Omissible[str] = None
 
 
 class GithubBranch(Model):
     """A branch of a repository."""
 
     name: str
-    protected: bool | None = None
-    commit: GithubCommit | None = None
+    protected: Omissible[bool] = None
+    commit: Omissible[GithubCommit] = None
 
 
 class GithubContent(Model):
     """The files of a repository, as GitHub's tree."""
 
-    sha: str | None = None
+    sha: Omissible[str] = None
     tree: tuple[dict[str, Any], ...] = ()
-    truncated: bool | None = None
+    truncated: Omissible[bool] = None
 
 
 class _Operations:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar, overload
 
 from pydantic import AliasChoices, BaseModel, Field
 
-from createos_nb.api.model import Model
+from createos_nb.api.model import Model, Omissible
 from createos_nb.api.secret import Secret
 from createos_nb.markup import escape, one_line
 
@@ -105,10 +105,10 @@ class Page(Model):
     class Pagination(Model):
         """Where the page lies in the whole list."""
 
-        total: int | None = None
-        limit: int | None = None
-        offset: int | None = None
-        count: int | None = None
+        total: Omissible[int] = None
+        limit: Omissible[int] = None
+        offset: Omissible[int] = None
+        count: Omissible[int] = None
 
     # Lists of templates name their rows after themselves.
     data: list[object] = Field(validation_alias=AliasChoices("data", "templates", "purchases", "rejections"))

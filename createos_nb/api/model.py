@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainSerializer,
@@ -50,6 +51,7 @@ Timestamp = Annotated[
     datetime,
     AfterValidator(_to_utc),
     PlainSerializer(_iso, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
 ]
 """An aware UTC datetime; what a server says beyond the microsecond is cut off."""
 
@@ -91,3 +93,22 @@ class Bounds:
 def known(*values: str) -> WithJsonSchema:
     """Say which values of a text are documented; any other is kept, since the platform may add some."""
     return WithJsonSchema({"type": "string", "enum": list(values)})
+
+
+class _NeverNull:
+    """Takes null out of what is said of an answer's member."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        said = handler(schema)
+        if handler.mode == "serialization" and "anyOf" in said:
+            (said,) = (each for each in said["anyOf"] if each != {"type": "null"})
+        return said
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+T = TypeVar("T")
+Omissible = Annotated[T | None, Field(exclude_if=_is_none), _NeverNull()]
+"""A member of an answer that is left out when it has no value: the platform's documents do not let it be null."""

@@ -44,7 +44,7 @@ from createos_nb.api.listing import MAX_OFFSET, Listing
 from createos_nb.api.message import Exchange, Request, Response, Safety
 from createos_nb.api.method import bound
 from createos_nb.api.paging import Found, pages
-from createos_nb.api.parameter import Parameter, placed
+from createos_nb.api.parameter import Parameter, Received, placed
 from createos_nb.api.resource import AsyncResource, Resource
 from createos_nb.api.secret import found
 from createos_nb.api.wire import query_text, wire
@@ -81,8 +81,8 @@ class Operation(Generic[P, T]):
         What sending it twice would do: "read", "idempotent", "creates" or "destroys".
     paged
         True when it answers in pages.
-    costs
-        True when it spends money.
+    costs, status
+        True when it spends money; HTTP status of its success.
     """
 
     def __init__(
@@ -96,6 +96,7 @@ class Operation(Generic[P, T]):
         safety: Safety,
         paged: bool,
         costs: bool = False,
+        status: int = 200,
         check: Check | None = None,
         before: Before | None = None,
     ) -> None:
@@ -107,6 +108,7 @@ class Operation(Generic[P, T]):
         self.safety = safety
         self.paged = paged
         self.costs = costs
+        self.status = status
         self.check = check
         self.before = before
         self.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\nREST: {method} {path}. " + (
@@ -237,7 +239,7 @@ class Operation(Generic[P, T]):
         """What kind of body it takes; None for none."""
         return "multipart" if self._has("file") else "json" if self._has("body") else None
 
-    def receive(self, path: Mapping[str, str], query: Mapping[str, str], body: Any) -> dict[str, Any]:
+    def receive(self, path: Mapping[str, str], query: Mapping[str, str], body: Any) -> Received:
         """Read what a client sent as this declaration's arguments.
 
         Parameters
@@ -251,7 +253,7 @@ class Operation(Generic[P, T]):
 
         Returns
         -------
-        dict
+        Received
             Validated values by the declaration's parameter names; of a paged operation ``limit`` and
             ``offset`` in place of ``page_size`` and ``max_rows``.
 
@@ -272,7 +274,7 @@ class Operation(Generic[P, T]):
             values |= {item.name: body for item in self._parameters if item.place == "file" and body is not None}
         if self.paged and "limit" in query:
             values["page_size"] = query["limit"]
-        received = self._validated(values, BadRequest.answer)
+        received = Received(self._validated(values, BadRequest.answer), sent=values)
         if self.paged:
             received.pop("max_rows")
             page_size = received.pop("page_size")
@@ -318,7 +320,8 @@ class Operation(Generic[P, T]):
                 values = self.check(values)
             model = self.arguments_model.model_validate(values)
         except ValidationError as error:
-            raise error_class(complaint(self.name, self.arguments_model, error)) from None
+            wire = () if error_class is InvalidArgument else self._parameters
+            raise error_class(complaint(self.name, self.arguments_model, error, wire)) from None
         except ValueError as error:
             raise error_class(f"{self.name}: {error}") from None
         return {item.name: getattr(model, item.name) for item in self._parameters}
@@ -344,6 +347,7 @@ def operation(
     tool: str | None = "",
     paged: bool = False,
     costs: bool = False,
+    status: int = 200,
     check: Check | None = None,
     before: Before | None = None,
 ) -> Callable[[Callable[Concatenate[Any, P], T]], Operation[P, T]]:
@@ -361,8 +365,8 @@ def operation(
         Name of the MCP tool when it differs from ``name``; None when there is none.
     paged
         It answers ``{data, pagination}`` and takes ``page_size`` and ``max_rows``.
-    costs
-        It spends money.
+    costs, status
+        It spends money; HTTP status of its success.
     check
         Looks at arguments together before each is looked at by itself; returns them, or raises ValueError with
         the end of a sentence.
@@ -382,6 +386,7 @@ def operation(
             safety=safety or "read",
             paged=paged,
             costs=costs,
+            status=status,
             check=check,
             before=before,
         )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import StrictBool
+from pydantic import BeforeValidator, StrictBool
 from pydantic.alias_generators import to_camel
 
 from createos_nb.api.path import names
@@ -48,6 +49,14 @@ class Parameter:
     default: Any
 
 
+class Received(dict[str, Any]):
+    """The arguments of a call by name, and which of them were sent as null: to be cleared."""
+
+    def __init__(self, values: Mapping[str, Any], *, sent: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self.cleared = frozenset(name for name, value in sent.items() if value is None)
+
+
 def placed(parameter: inspect.Parameter, *, method: str, path: str, paged: bool) -> Parameter:
     """Return where a declared parameter travels; see `createos_nb.api.operation` for the rule.
 
@@ -78,10 +87,18 @@ def placed(parameter: inspect.Parameter, *, method: str, path: str, paged: bool)
     return Parameter(name, place, wire, annotation, parameter.default)
 
 
+def _no_text(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError("it must be a whole number, not a text")
+    return value
+
+
 def _exact(annotation: Any) -> Any:
-    """Return a type with truth values that are true or false: in JSON, unlike in a query, 0 is a number."""
+    """Return a type of JSON, where unlike in a query 0 is no truth value, and a text is no number."""
     if annotation is bool:
         return StrictBool
+    if annotation is int:
+        return Annotated[int, BeforeValidator(_no_text)]
     if get_origin(annotation) is Annotated:
         kind, *marks = get_args(annotation)
         return Annotated[(_exact(kind), *marks)]

@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from createos_nb.api.listing import Listing
-from createos_nb.api.model import Bounds, Model, Timestamp, known
+from createos_nb.api.model import Model, Omissible, Timestamp, known
 from createos_nb.api.operation import operation
 from createos_nb.api.parameter import Body, Query
+from createos_nb.api.project_settings import (
+    ImageSettings as ImageSettings,
+)
+from createos_nb.api.project_settings import (
+    Port as Port,
+)
+from createos_nb.api.project_settings import (
+    Settings,
+    ShortText,
+    Source,
+    fitting,
+)
+from createos_nb.api.project_settings import (
+    UploadSettings as UploadSettings,
+)
+from createos_nb.api.project_settings import (
+    VcsSettings as VcsSettings,
+)
+from createos_nb.api.project_settings import (
+    VcsSource as VcsSource,
+)
 from createos_nb.api.resource import AsyncResource, Resource
 from createos_nb.api.secret import Secret
 
 ProjectType = Annotated[str, known("vcs", "image", "upload")]
 ProjectStatus = Annotated[str, known("active", "suspended", "deleting", "deleted")]
+"""``suspended`` is in no document, though `Projects.suspend` is: a project that serves nothing is not ``active``.
+It cannot be filtered for, and is listed when no status is asked for."""
 
 # A description says in words, for the person who is refused, what a pattern says for the machine.
 UniqueName = Annotated[
@@ -32,58 +55,6 @@ DisplayName = Annotated[
     ),
 ]
 Description = Annotated[str, Field(min_length=4, max_length=2048)]
-Port = Annotated[int, Bounds(minimum=1, maximum=65535)]
-ShortText = Annotated[str, Bounds(max_length=255)]
-
-
-class UploadSettings(Model):
-    """How an upload project is built and run; an empty command is detected from the files."""
-
-    framework: ShortText | None = None
-    runtime: ShortText | None = None
-    """Such as ``"python:3.12"``, ``"node:20"`` or ``"static"``."""
-    port: Port | None = None
-    directory_path: ShortText | None = None
-    install_command: ShortText | None = None
-    build_command: ShortText | None = None
-    run_command: ShortText | None = None
-    build_dir: ShortText | None = None
-    build_flag: ShortText | None = None
-    run_flag: ShortText | None = None
-    build_vars: dict[str, Secret] | None = None
-    run_envs: dict[str, Secret] | None = None
-    has_dockerfile: bool = False
-    use_build_ai: Annotated[bool, Field(alias="useBuildAI")] = False
-
-
-class VcsSettings(UploadSettings):
-    """How a repository is built and run."""
-
-    port: Port | None = None
-    build_flags: dict[str, str] | None = None
-    ignore_branches: list[ShortText] | None = None
-
-
-class ImageSettings(Model):
-    """How a container image is run."""
-
-    port: Port
-    run_envs: dict[str, Secret] | None = None
-
-
-Settings = UploadSettings | VcsSettings | ImageSettings
-
-
-class VcsSource(Model):
-    """The repository of a vcs project."""
-
-    vcs_name: Literal["github"] = "github"
-    vcs_installation_id: str
-    vcs_repo_id: str
-
-
-# The documentation's own examples send an empty object for the types that have no source.
-Source = Annotated[VcsSource | None, BeforeValidator(lambda source: source or None)]
 
 
 class Project(Model):
@@ -96,12 +67,12 @@ class Project(Model):
     status: ProjectStatus
     description: str | None = None
     app_id: str | None = None
-    user_id: str | None = None
-    source: dict[str, Any] | None = None
-    settings: VcsSettings | None = None
+    user_id: Omissible[str] = None
+    source: Omissible[dict[str, Any]] = None
+    settings: Omissible[VcsSettings] = None
     enabled_security_scan: bool = False
     created_at: Timestamp
-    updated_at: Timestamp | None = None
+    updated_at: Omissible[Timestamp] = None
     deleted_at: Timestamp | None = None
     expire_at: Timestamp | None = None
 
@@ -133,7 +104,10 @@ class TransferUri(Model):
     """What the recipient of a project needs, for six hours; whoever has it can take the project."""
 
     token: Secret
-    frontend_uri: Secret
+    frontend_uri: Secret = Field(
+        description="Where the recipient takes it over. An embedded platform has no pages: there it is the address "
+        "of the call itself, to be sent with the recipient's key in the header X-Api-Key."
+    )
     """Holds the token."""
     expires_at: Timestamp
 
@@ -144,35 +118,15 @@ class Transfer(Model):
     id: str
     project_id: str
     from_user_id: str
-    to_user_id: str | None = None
-    expires_at: Timestamp | None = None
+    to_user_id: Omissible[str] = None
+    expires_at: Omissible[Timestamp] = None
     """When the token expired, or would have."""
     created_at: Timestamp
-    updated_at: Timestamp | None = None
-
-
-_SHAPES: dict[object, type[Model]] = {"vcs": VcsSettings, "image": ImageSettings, "upload": UploadSettings}
-
-
-def _fitting(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """See to it that a project's settings and source are those of its type."""
-    kind, settings, source = values.get("type"), values.get("settings"), values.get("source")
-    shape = _SHAPES.get(kind) if isinstance(kind, str) else None
-    if shape is None or settings is None:
-        return values
-    if isinstance(settings, Model) and type(settings) is not shape:
-        raise ValueError(
-            f"settings={type(settings).__name__} is refused: a project of type {kind!r} takes {shape.__name__}."
-        )
-    if kind == "vcs" and not source:
-        raise ValueError("source is required for a project of type 'vcs': VcsSource says which repository it is.")
-    if kind != "vcs" and source:
-        raise ValueError(f"source is refused: only a project of type 'vcs' has one, not one of type {kind!r}.")
-    return values if isinstance(settings, Model) else {**values, "settings": shape.model_validate(settings)}
+    updated_at: Omissible[Timestamp] = None
 
 
 class _Operations:
-    @operation("CreateProject", "POST", "/v1/projects", safety="creates", check=_fitting)
+    @operation("CreateProject", "POST", "/v1/projects", safety="creates", status=201, check=fitting)
     def create(
         self,
         *,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from createos_nb.api.deployments import Download
-from createos_nb.api.model import Model, Timestamp, known
+from createos_nb.api.model import Model, Omissible, Timestamp, known
 from createos_nb.api.operation import operation
 from createos_nb.api.resource import AsyncResource, Resource
 
@@ -21,14 +21,14 @@ class SecurityScan(Model):
     id: str
     deployment_id: str
     status: ScanStatus
-    type: str | None = None
-    tool: str | None = None
+    type: Omissible[str] = None
+    tool: Omissible[str] = None
     executor: str | None = None
     parsed_report: dict[str, Any] | None = None
     failed_reason: str | None = None
     created_at: Timestamp
-    updated_at: Timestamp | None = None
-    expires_at: Timestamp | None = None
+    updated_at: Omissible[Timestamp] = None
+    expires_at: Omissible[Timestamp] = None
     deleted_at: Timestamp | None = None
 
 

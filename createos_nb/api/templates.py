@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from createos_nb.api.deployments import Download
 from createos_nb.api.listing import Listing
-from createos_nb.api.model import Model, Timestamp, known
+from createos_nb.api.model import Model, Omissible, Timestamp, known
 from createos_nb.api.operation import operation
 from createos_nb.api.projects import Created
 from createos_nb.api.resource import AsyncResource, Resource
@@ -38,26 +38,26 @@ class ProjectTemplate(Model):
     id: str
     name: str
     status: TemplateStatus
-    description: str | None = None
-    overview: str | None = None
-    use_cases: str | None = None
+    description: Omissible[str] = None
+    overview: Omissible[str] = None
+    use_cases: Omissible[str] = None
     categories: tuple[str, ...] = ()
-    amount: float | None = None
+    amount: Omissible[float] = None
     """What it costs."""
-    image_uri: str | None = None
-    video_url: str | None = None
-    user_id: str | None = None
-    project_id: str | None = None
-    environment_id: str | None = None
-    project_configuration: dict[str, Any] | None = None
-    environment_configuration: dict[str, Any] | None = None
-    build_resources: dict[str, Any] | None = None
-    deployment_resources: dict[str, Any] | None = None
-    author: Author | None = None
-    has_user_purchased: bool | None = None
+    image_uri: Omissible[str] = None
+    video_url: Omissible[str] = None
+    user_id: Omissible[str] = None
+    project_id: Omissible[str] = None
+    environment_id: Omissible[str] = None
+    project_configuration: Omissible[dict[str, Any]] = None
+    environment_configuration: Omissible[dict[str, Any]] = None
+    build_resources: Omissible[dict[str, Any]] = None
+    deployment_resources: Omissible[dict[str, Any]] = None
+    author: Omissible[Author] = None
+    has_user_purchased: Omissible[bool] = None
     template_purchased_id: str | None = None
     created_at: Timestamp
-    updated_at: Timestamp | None = None
+    updated_at: Omissible[Timestamp] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -75,11 +75,11 @@ class TemplatePurchase(Model):
 
     id: str
     project_template_id: str
-    purchased_amount: float | None = None
-    template: ProjectTemplate | None = None
-    user_id: str | None = None
+    purchased_amount: Omissible[float] = None
+    template: Omissible[ProjectTemplate] = None
+    user_id: Omissible[str] = None
     created_at: Timestamp
-    updated_at: Timestamp | None = None
+    updated_at: Omissible[Timestamp] = None
 
 
 class TemplateRejection(Model):
@@ -89,7 +89,7 @@ class TemplateRejection(Model):
     project_template_id: str
     rejection_reason: str
     created_at: Timestamp
-    updated_at: Timestamp | None = None
+    updated_at: Omissible[Timestamp] = None
 
 
 class CategoryCount(Model):
@@ -119,7 +119,7 @@ class ReviewStatus(Model):
 
 
 class _Operations:
-    @operation("CreateProjectTemplate", "POST", "/v1/project-templates", safety="creates")
+    @operation("CreateProjectTemplate", "POST", "/v1/project-templates", safety="creates", status=201)
     def create(
         self,
         *,

@@ -30,6 +30,7 @@ from createos_nb.platform.answers import Dated
 from createos_nb.platform.app import create_app
 from createos_nb.platform.budget import RATE_LIMITS
 from createos_nb.platform.faults import CUT
+from createos_nb.platform.guards import TARGET
 from createos_nb.platform.options import Options
 from createos_nb.platform.platform import Platform
 from createos_nb.platform.service import ADDRESS, Address, local_command
@@ -45,6 +46,11 @@ class _Connection(Connection):
         """Begin a request."""
         super().on_message_begin()
         self.scope["extensions"] = {CUT: {"abort": self.transport.abort}}
+
+    def on_headers_complete(self) -> None:
+        """Keep the target as it was sent: only its path is left of one that names a host."""
+        (self.scope["extensions"] or {})[TARGET] = {"target": self.url}
+        super().on_headers_complete()
 
 
 class _Server(uvicorn.Server):

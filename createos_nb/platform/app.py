@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.types import Message
 
 from createos_nb.api.operation import OPERATIONS, Operation
+from createos_nb.api.parameter import Received
 from createos_nb.errors import BadRequest
 from createos_nb.markup import one_line
 from createos_nb.platform import admin, downloads, users
@@ -103,7 +104,7 @@ def _by_method(endpoints: dict[str, _Endpoint]) -> _Endpoint:
 
 def _endpoint(operation: Operation[..., Any], calls: Calls) -> _Endpoint:
     async def endpoint(request: Request) -> Response:
-        async def arguments() -> dict[str, Any]:
+        async def arguments() -> Received:
             body = await _body(request, operation)
             return operation.receive(request.path_params, request.query_params, body)
 

@@ -32,6 +32,8 @@ MAX_DEPTH = 40
 MAX_NAME_BYTES = 1_024
 MAX_PART_BYTES = 255
 """Length of one name between slashes; file systems allow no more."""
+OWN_DIRECTORY = ".createos"
+"""What a build adds to an upload stands there, so that no upload may have it."""
 
 _RATIO = 100
 _RATIO_FREE_BYTES = 10_000_000
@@ -158,6 +160,8 @@ def _problem(name: str, parts: tuple[str, ...]) -> str | None:
         return f"is longer than {MAX_NAME_BYTES:,} bytes"
     if len(parts) > MAX_DEPTH:
         return f"is more than {MAX_DEPTH} directories deep"
+    if parts[0].casefold() == OWN_DIRECTORY:
+        return "is where the platform keeps its own files of a build"
     return next((problem for part in parts if (problem := _part_problem(part))), None)
 
 

@@ -67,6 +67,15 @@ class Budget:
         wait = math.ceil(max(waits))
         return wait, headers | {"Retry-After": str(wait)}
 
+    def used_up(self, key_id: str) -> str:
+        """Return what a key that must wait has had all of, its requests or only its uploads."""
+        now, limits = self._clock(), self._limits
+        had = [
+            (self._counts_of("requests", seconds, now)[key_id], limit)
+            for seconds, limit in ((60, limits.requests_a_minute), (3600, limits.requests_an_hour))
+        ]
+        return "requests" if any(limit is not None and count >= limit for count, limit in had) else "uploads"
+
     def left(self, key_id: str) -> dict[str, str]:
         """Return the headers that say how many requests a key has left of this minute."""
         now, limit = self._clock(), self._limits.requests_a_minute

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from createos_nb.platform.archives import OWN_DIRECTORY
 from createos_nb.platform.cgroups import Cgroups
 from createos_nb.platform.runtimes import FRAMEWORKS, RECIPES, detected, framework_of
 from createos_nb.platform.workshop import BuildFailed, BuildSettings, Log, Workshop, inside
@@ -18,7 +19,7 @@ DEFAULT_PORT = 8080
 TIME_LIMIT_S = 900
 """A build ends after 15 minutes, as on CreateOS."""
 
-_OWN_DIRECTORY = ".createos"
+_NO_CONTAINERS = "not available on this platform: it builds no container images. Set hasDockerfile to false."
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,8 @@ async def build(
         A command failed, ran too long, or the runtime is not on this machine.
     """
     directory = inside(source, settings.directory_path, "directoryPath")
-    shutil.rmtree(source / _OWN_DIRECTORY, ignore_errors=True)
-    workshop = Workshop(source / _OWN_DIRECTORY, directory, settings, log, owner, cgroups)
+    shutil.rmtree(source / OWN_DIRECTORY, ignore_errors=True)  # What a build that was cut off left.
+    workshop = Workshop(source / OWN_DIRECTORY, directory, settings, log, owner, cgroups)
     try:
         async with asyncio.timeout(timeout_s):
             return await _built(workshop)
@@ -106,6 +107,8 @@ async def build(
 
 async def _built(workshop: Workshop) -> Artefact:
     settings = workshop.settings
+    if settings.has_dockerfile:
+        raise BuildFailed(_NO_CONTAINERS)
     framework = settings.framework or None
     if framework is not None and framework not in FRAMEWORKS:
         raise BuildFailed(

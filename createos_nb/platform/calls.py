@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from createos_nb.api.operation import Operation
+from createos_nb.api.parameter import Received
 from createos_nb.api.upload import OPERATION
 from createos_nb.errors import OperationFailed, RateLimited, Unauthorized
 from createos_nb.platform import admin, users
@@ -25,7 +26,7 @@ from createos_nb.platform.handlers import HANDLERS
 from createos_nb.platform.platform import Context, Platform
 from createos_nb.platform.scenarios import LOAD, load
 
-_NO_MORE = "All that this key may ask for now is used up. Wait {} s."
+_NO_MORE = "All {} that this key may make now are used up. Wait {} s."
 _UPLOADS = frozenset(OPERATION.values())
 _NO_KEY = "Send exactly one good API key, in the header X-Api-Key."
 
@@ -76,7 +77,7 @@ class Calls:
             return None
         wait, announced = self._budget.take("")
         if wait:
-            return failure(429, _NO_MORE.format(wait), headers=announced)
+            return failure(429, _NO_MORE.format("requests", wait), headers=announced)
         return failure(401, _NO_KEY, headers=announced)
 
     def announced(self, headers: Headers) -> dict[str, str]:
@@ -90,7 +91,7 @@ class Calls:
         self,
         operation: Operation[..., Any],
         request: Request,
-        arguments: Callable[[], Awaitable[Mapping[str, Any]]],
+        arguments: Callable[[], Awaitable[Received]],
         *,
         bearer: bool = False,
     ) -> Response:
@@ -107,14 +108,14 @@ class Calls:
         bearer
             As of `identity`.
         """
-        created = 201 if operation.method == "POST" and operation.safety == "creates" else 200
         headers: dict[str, str] = {}
         try:
             identity = self.identity(request.headers, bearer=bearer)
             upload = operation.name in _UPLOADS
             wait, headers = self._budget.take(identity[1] if identity else "", upload=upload)
             if wait:
-                raise RateLimited.answer(_NO_MORE.format(wait))
+                used_up = self._budget.used_up(identity[1] if identity else "")
+                raise RateLimited.answer(_NO_MORE.format(used_up, wait))
             if identity is None:
                 raise Unauthorized.answer(_NO_KEY)
             received = await arguments()
@@ -123,10 +124,11 @@ class Calls:
                 await self._platform.clock.sleep(fault.delay_s)
                 if fault.instead:
                     return _spoilt(fault, None, headers, request)
-            result = await _HANDLERS[operation.name](Context(self._platform, identity[0]), **received)
+            context = Context(self._platform, identity[0], received.cleared)
+            result = await _HANDLERS[operation.name](context, **received)
             if operation.safety != "read":
                 await self._platform.store.on_disk()
-            response = success(result, status=created, headers=headers)
+            response = success(result, status=operation.status, headers=headers)
             return response if fault is None else _spoilt(fault, response, headers, request)
         except OperationFailed as error:
             return failure(error.http_status, error.detail, headers=headers)

@@ -21,6 +21,8 @@ _LOOPBACK = r"localhost|127\.0\.0\.1|\[::1\]"
 
 REQUEST_ID = "createos_nb.request_id"
 """Where a request's scope has its id."""
+TARGET = "createos_nb.target"
+"""The extension in a request's scope that has what was asked for, as it was sent."""
 
 # Answers hold variables in clear, and nothing in them is a page.
 _MARKS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
@@ -61,11 +63,15 @@ class Guards:
 
 
 def _refusal(headers: Headers, scope: Scope) -> tuple[int, str] | None:
-    hosts = headers.getlist("host")
     # The address that a connection came to: no name can be made to lead to a literal, as it can to an address.
     own = (scope.get("server") or ("127.0.0.1",))[0]
     literal = re.escape(f"[{own}]" if ":" in own else own)
-    if len(hosts) != 1 or not re.fullmatch(rf"(?:{_LOOPBACK}|{literal}){_PORT}", hosts[0], re.IGNORECASE):
+    answered = re.compile(rf"(?:{_LOOPBACK}|{literal}){_PORT}", re.IGNORECASE)
+    hosts = headers.getlist("host")
+    # A target may name a host, too, which then is the one that is meant: RFC 9112, 3.2.2.
+    target = scope.get("extensions", {}).get(TARGET, {"target": b"/"})["target"]
+    named = [] if target.startswith(b"/") else [target.decode("latin-1").partition("://")[2].partition("/")[0]]
+    if len(hosts) != 1 or not all(answered.fullmatch(host) for host in (*hosts, *named)):
         return 421, f"This API answers only to localhost, 127.0.0.1, [::1] and {own}, not to other names."
     sites, origins = headers.getlist("sec-fetch-site"), headers.getlist("origin")
     if not {*sites} <= {"none", "same-origin"} or not {*origins} <= {f"http://{hosts[0]}"}:

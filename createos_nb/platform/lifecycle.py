@@ -7,11 +7,13 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
+from weakref import WeakValueDictionary
 
 from createos_nb.api.deployments import UNFINISHED, Deployment
 from createos_nb.api.domains import Domain
 from createos_nb.api.environments import Environment, Resources
 from createos_nb.api.projects import Project
+from createos_nb.platform import endpoints
 from createos_nb.platform.builds import Artefact
 from createos_nb.platform.children import Variables
 from createos_nb.platform.disk import once_there_is_room
@@ -48,7 +50,8 @@ class Lifecycle:
         self.runtime_logs = runtime_logs
         self.pipeline = pipeline
         self._supervisor = supervisor
-        self._locks: dict[str, asyncio.Lock] = {}
+        # Whoever holds or awaits one keeps it.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._pending: dict[str, int] = {}
         self._latest: dict[str, object] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -57,6 +60,7 @@ class Lifecycle:
 
     def _promote_by_itself(self, deployment: Deployment) -> None:
         others = self.store.find(Deployment, project_id=deployment.project_id)
+        self.route_project(deployment.project_id)
         built = [other for other in others if other.status in {"deployed", "sleeping"}]
         if any((other.version_number or 0) > (deployment.version_number or 0) for other in built):
             return  # Built faster than this one, and newer.
@@ -110,7 +114,7 @@ class Lifecycle:
 
         await once_there_is_room(note)
         # A domain may have been added, or led elsewhere, while it was started.
-        self.route(environment_id)
+        self.route_project(environment.project_id)
 
     async def serve_live(self, environment: Environment) -> None:
         """Serve what is live on an environment, with the variables it had when it went live.
@@ -208,6 +212,9 @@ class Lifecycle:
     def suspend(self, project: Project) -> None:
         """Begin to stop everything that a project serves; its environments answer 503."""
         self.store.change(Project, project.id, status="suspended")
+        for deployment in self.store.find(Deployment, project_id=project.id):
+            if (place := PREFIX + deployment.id) in self.serving.environment_ids:
+                self.run(self.serving.stop(place))
         for environment in self.store.find(Environment, project_id=project.id):
             self._begin(environment.id, partial(self._stop, environment.id), status="updating")
 
@@ -239,7 +246,9 @@ class Lifecycle:
             with self.store.transaction():
                 for domain in self.store.find(Domain, environment_id=environment_id):
                     self.store.change(Domain, domain.id, environment_id=None)
+                project_id = self.store.get(Environment, environment_id).project_id
                 self.store.remove(Environment, environment_id)
+            self.route_project(project_id)
 
     def delete_project(self, project: Project) -> None:
         """Begin to delete a project with all that is in it."""
@@ -265,15 +274,29 @@ class Lifecycle:
     # --- names ----------------------------------------------------------------------------------------------
 
     def hosts(self, environment: Environment) -> list[str]:
-        """Return the names by which an environment is reached: its own, and its active domains."""
+        """Return the names by which an environment is reached: its own, its domains, and perhaps the project's."""
         project = self.store.get(Project, environment.project_id)
         domains = self.store.find(Domain, environment_id=environment.id, status="active")
-        return [f"{environment.unique_name}.{project.unique_name}.localhost".lower(), *(d.name for d in domains)]
+        own = f"{environment.unique_name}.{project.unique_name}.localhost".lower()
+        leads = endpoints.front(self.store, project) == environment.id
+        return [own, *(d.name for d in domains), *([endpoints.address_of(project)] if leads else ())]
 
     def route(self, environment_id: str | None) -> None:
         """Tell the gateway the names of an environment, after one of them changed."""
         for environment in self.store.find(Environment, id=environment_id) if environment_id else ():
             self.serving.set_hosts(environment.id, self.hosts(environment))
+
+    def route_project(self, project_id: str) -> None:
+        """Tell the gateway all names of a project, once its own address may lead elsewhere."""
+        project = self.store.get(Project, project_id)
+        if project.status not in {"active", "suspended"}:
+            return
+        places = {endpoints.front(self.store, project), *self.serving.environment_ids}
+        for deployment in self.store.find(Deployment, project_id=project_id):
+            if (place := PREFIX + deployment.id) in places:
+                self.serving.set_hosts(place, endpoints.names_of(self.store, deployment), asleep=True)
+        for environment in self.store.find(Environment, project_id=project_id):
+            self.route(environment.id)
 
     # --- beginning and end ----------------------------------------------------------------------------------
 

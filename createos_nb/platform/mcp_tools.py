@@ -27,6 +27,7 @@ from starlette.requests import Request
 from createos_nb.api import path as paths
 from createos_nb.api.mcp import EMBEDDED, STATUS
 from createos_nb.api.operation import OPERATIONS, Operation
+from createos_nb.api.parameter import Received
 from createos_nb.errors import BadRequest, InvalidArgument
 from createos_nb.markup import one_line
 from createos_nb.platform.archives import MAX_ARCHIVE_BYTES
@@ -37,6 +38,12 @@ from createos_nb.platform.shapes import arguments, body
 
 TRUST = "createos/trust"
 """The key in a text's ``_meta`` that says whether it may be taken for instructions."""
+
+ADDITIVE = frozenset(
+    {name for name, declared in OPERATIONS.items() if declared.safety == "creates" and not declared.costs}
+    | {"AddProjectsToApp", "AddServicesToApp", "RefreshDomain", "WakeupDeployment", "UnsuspendCronjob"}
+)
+"""What only adds something, in the protocol's words: all else that is not read overwrites, ends or spends."""
 
 _INSTRUCTIONS = (
     "An embedded CreateOS on this machine: it really builds and runs applications, as the user who started it. "
@@ -51,9 +58,8 @@ def make_server(calls: Calls) -> Server:
     Tools that destroy something say so in their annotations (``destructiveHint``), which is what the protocol has
     for it: the client asks its user before it calls them. They take no argument by which the call would confirm
     itself. Clients of the real platform send none and must work; and a model that decides to delete would decide
-    to confirm. But an argument that such a tool does not have, as ``confirm`` or ``dry_run``, is sent by somebody
-    who expects that it makes a difference: it is refused, and nothing is done. Tools that destroy nothing take no
-    notice of it, as REST takes none of what it does not know in a query.
+    to confirm. But an argument that a tool does not have, as ``confirm`` or ``dry_run``, is sent by somebody who
+    expects that it makes a difference: it is refused, and nothing is done.
     """
     operations = {declared.tool: declared for name in HANDLERS if (declared := OPERATIONS[name]).tool}
     tools = [_tool(declared) for declared in operations.values()]
@@ -101,7 +107,7 @@ def _tool(operation: Operation[..., Any]) -> Tool:
         input_schema=_input_schema(operation),
         annotations=ToolAnnotations(
             read_only_hint=operation.safety == "read",
-            destructive_hint=operation.safety == "destroys",
+            destructive_hint=operation.safety != "read" and operation.name not in ADDITIVE,
             idempotent_hint=operation.safety in {"read", "idempotent"},
         ),
     )
@@ -119,7 +125,7 @@ def _input_schema(operation: Operation[..., Any]) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": properties,
-        **({"additionalProperties": False} if operation.safety == "destroys" else {}),
+        "additionalProperties": False,
         **({"required": required} if required else {}),
         **({"$defs": definitions} if definitions else {}),
     }
@@ -134,16 +140,16 @@ def _archive() -> dict[str, Any]:
     return {"type": "object", "properties": {"file": file}, "required": ["file"]}
 
 
-def _reader(operation: Operation[..., Any], given: Mapping[str, Any]) -> Callable[[], Awaitable[dict[str, Any]]]:
+def _reader(operation: Operation[..., Any], given: Mapping[str, Any]) -> Callable[[], Awaitable[Received]]:
     """Return what reads a tool's arguments as the declaration's."""
 
-    async def read() -> dict[str, Any]:
+    async def read() -> Received:
         known = _input_schema(operation)["properties"]
         unknown = sorted(set(given) - set(known))
-        if operation.safety == "destroys" and unknown:
+        if unknown:
             raise BadRequest.answer(
-                f"{operation.tool} has no argument {one_line(unknown[0], limit=80)!r}, and destroys nothing when "
-                f"it is not certain what is meant: nothing was done. Its arguments are {', '.join(known)}."
+                f"{operation.tool} has no argument {one_line(unknown[0], limit=80)!r}, and does nothing when "
+                f"it is not certain what is meant: nothing was done. It takes {', '.join(known) or 'none'}."
             )
         whole = given.get("body", {})
         sent = _decoded(whole) if operation.takes == "multipart" else _sayable(whole)

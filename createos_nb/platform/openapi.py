@@ -85,9 +85,11 @@ def _operation(declared: Operation[..., Any], definitions: dict[str, Any]) -> di
         facts["parameters"] = parameters
     if declared.takes is not None:
         facts["requestBody"] = _body(declared, taken)
-    status = "201" if declared.method == "POST" and declared.safety == "creates" else "200"
     facts["responses"] = {
-        status: {"description": "Done", "content": {"application/json": {"schema": _success(answered)}}},
+        str(declared.status): {
+            "description": "Done",
+            "content": {"application/json": {"schema": _success(answered)}},
+        },
         **{code: {"$ref": f"#/components/responses/{code}"} for code in _FAILURES},
     }
     return facts

@@ -8,7 +8,7 @@ import os
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,8 +129,12 @@ class Platform:
 
     def _ensure_user(self) -> None:
         """See to it that the key in the key file is of use."""
-        if self._key_file.exists() and self.store.user_of_key(self._key_file.read_text(encoding="utf-8").strip()):
-            return
+        if self._key_file.exists():
+            found = self.store.user_of_key(self._key_file.read_text(encoding="utf-8").strip())
+            if found is not None:
+                if found[1].expired_at is not None:
+                    self.store.change(APIKey, found[1].id, expired_at=None)
+                return
         user = next(iter(self.store.find(User)), None) or self.store.add(
             User, username="local", display_name="You, on this machine"
         )
@@ -156,13 +160,8 @@ class Platform:
 
     def _new_key(self, user: User) -> str:
         key = LOCAL_KEY + secrets.token_urlsafe(32)
-        self.store.add(
-            APIKey,
-            user_id=user.id,
-            name=user.username,
-            digest=digest(key),
-            expired_at=self.clock.now() + timedelta(days=3650),
-        )
+        # It does not expire: with a clock that was moved too far, nobody could move it back.
+        self.store.add(APIKey, user_id=user.id, name=user.username, digest=digest(key))
         return key
 
     async def close(self) -> None:
@@ -184,10 +183,11 @@ def _open_access_log(path: Path, clock: Clock) -> AccessLog:
 
 @dataclass(frozen=True)
 class Context:
-    """What a handler works with: the platform, and whose request it is."""
+    """What a handler works with: the platform, whose request it is, and which arguments were sent as null."""
 
     platform: Platform
     user_id: str
+    cleared: frozenset[str] = frozenset()
 
     @property
     def store(self) -> Store:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import re
 import shutil
 import sys
+import time
 import tomllib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -83,6 +85,10 @@ _NODE_SIGNS = {
 }
 """A dependency to the framework it means; the first that is there counts."""
 _GO_SIGNS = {"github.com/gin-gonic/gin": "gin", "github.com/gofiber/fiber": "fiber"}
+
+_TRIED_FOR_S = 60.0
+_TRIED: dict[str, tuple[float, str | None]] = {}
+"""Programs, when each was tried, and where it is when it runs."""
 
 Recipe = Callable[[Workshop, str, Framework | None], Awaitable[tuple[str, ...]]]
 """Builds an upload with a version of a runtime; returns the command that starts it."""
@@ -197,13 +203,27 @@ async def _interpreter(version: str) -> str:
 
     Version managers put a program on PATH for every version there could be, which fails when it is not.
     """
-    found = shutil.which(f"python{version}") if version else None
-    if found is not None:
-        quiet = asyncio.subprocess.DEVNULL
-        trial = await asyncio.create_subprocess_exec(found, "--version", stdin=quiet, stdout=quiet, stderr=quiet)
-        if await trial.wait() == 0:
-            return found
-    return sys.executable
+    return (await _running(f"python{version}") if version else None) or sys.executable
+
+
+async def runs(program: str) -> bool:
+    """Return whether a program is on PATH and runs; what was found out holds for a minute."""
+    tried_at, running = _TRIED.get(program, (-math.inf, None))
+    if time.monotonic() - tried_at > _TRIED_FOR_S:
+        running = await _running(program)
+        _TRIED[program] = time.monotonic(), running
+    return running is not None
+
+
+async def _running(program: str) -> str | None:
+    """Return where a program is, None when it is not on PATH or is one that only fails."""
+    found = shutil.which(program)
+    if found is None:
+        return None
+    quiet = asyncio.subprocess.DEVNULL
+    asked = "version" if program == "go" else "--version"
+    trial = await asyncio.create_subprocess_exec(found, asked, stdin=quiet, stdout=quiet, stderr=quiet)
+    return found if await trial.wait() == 0 else None
 
 
 # --- node, bun, static ------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from createos_nb.platform.children import Variables
 from createos_nb.platform.clock import Clock
@@ -78,7 +79,8 @@ class Serving:
         self._routes = routes
         self._backoff_s = backoff_s
         self._served: dict[str, _Served] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
+        # Whoever holds or awaits one keeps it.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
         supervisor.on_exit = self._ended
 
@@ -236,11 +238,6 @@ class Serving:
         else:
             served.hosts = tuple(hosts)
             self._route(served)
-
-    def deployment_of(self, environment_id: str) -> str | None:
-        """Return the id of the deployment an environment serves, None when it serves none."""
-        served = self._served.get(environment_id)
-        return served.deployment_id if served else None
 
     def processes_of(self, environment_id: str) -> tuple[Process, ...]:
         """Return the processes that answer for an environment, by replica."""

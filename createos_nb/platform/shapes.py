@@ -94,18 +94,17 @@ def answer(
     refs
         Where the definitions will stand.
     rows_in
-        Where a page has its rows.
+        Where a list has its rows, when it is more than the rows themselves.
     """
     kind = operation.signature.return_annotation
     if get_origin(kind) is Listing:
         rows, definitions = _schema(list[get_args(kind)[0]], refs)  # type: ignore[misc] # known only when it runs
-        if not operation.paged:
+        if not operation.paged and rows_in == "data":
             return rows, definitions
         page, more = _schema(Page, refs)
-        del page["properties"]["data"]
-        page["properties"][rows_in] = rows
-        page["required"] = [rows_in]
-        return page, {**definitions, **more}
+        kept = {"pagination": page["properties"]["pagination"]} if operation.paged else {}
+        page |= {"properties": {rows_in: rows, **kept}, "required": [rows_in]}
+        return page, {**definitions, **(more if operation.paged else {})}
     return _schema(kind, refs)
 
 

@@ -13,7 +13,7 @@ from collections import Counter
 from createos_nb.api.deployments import Deployment
 from createos_nb.api.environments import Environment
 from createos_nb.platform.clock import Clock
-from createos_nb.platform.endpoints import PREFIX, Endpoints
+from createos_nb.platform.endpoints import PREFIX, Endpoints, names_of
 from createos_nb.platform.lifecycle import Lifecycle
 from createos_nb.platform.processes import StartFailed
 from createos_nb.platform.routes import Routes
@@ -80,7 +80,9 @@ class Sleep:
             return
         async with self._lifecycle.lock(environment_id):
             if environment_id.startswith(PREFIX):
-                await self._serving.sleep(environment_id, (), unused_since=unused_since)
+                for deployment in self._store.find(Deployment, id=environment_id.removeprefix(PREFIX)):
+                    own = names_of(self._store, deployment)
+                    await self._serving.sleep(environment_id, own, unused_since=unused_since)
                 return
             for environment in self._live(environment_id):
                 deployment_id = str(environment.project_deployment_id)

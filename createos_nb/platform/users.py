@@ -32,7 +32,16 @@ def _add(_self: object, *, username: Username) -> NewUser:
     raise NotImplementedError
 
 
-ADD = Operation(_add, name="AddUser", method="POST", path="/local/users", tool=None, safety="creates", paged=False)
+ADD = Operation(
+    _add,
+    name="AddUser",
+    method="POST",
+    path="/local/users",
+    tool=None,
+    safety="creates",
+    paged=False,
+    status=201,
+)
 """Declared as the API's operations are, but only of this platform."""
 
 

@@ -60,6 +60,8 @@ class BuildSettings:
         Where the build puts a static site, relative to the application's directory.
     directory_path
         The application's directory within the upload.
+    has_dockerfile
+        Whether it is to be built with the upload's own Dockerfile.
     build_vars
         Variables of the install and build commands; the application does not get them.
     """
@@ -74,6 +76,7 @@ class BuildSettings:
     run_flag: str | None = None
     build_dir: str | None = None
     directory_path: str | None = None
+    has_dockerfile: bool = False
     build_vars: Variables = field(default_factory=dict, repr=False)
 
 

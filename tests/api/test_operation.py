@@ -369,12 +369,11 @@ def test_an_answer_travels_in_camel_case_with_secrets_in_clear():
             "status": "x",
             "environmentId": None,
             "message": None,
-            "records": None,
             "failedVerificationCount": 0,
             "lastFailedVerifiedAt": None,
             "createdAt": "2026-11-23T12:00:00.000000Z",
-            "updatedAt": None,
             "deletingAt": None,
+            "domainCertificateId": None,
         }
     ]
 
@@ -404,7 +403,7 @@ def test_times_are_aware_utc_whatever_the_server_is_written_in(text):
 def test_both_spellings_of_the_documentation_are_read():
     assert Quotas.model_validate(
         {"projects": {"used": 1, "limit": 2}, "apiKeys": {"current": 3, "max": 4, "remaining": 1}}
-    ).projects.model_dump() == {"current": 1, "max": 2, "remaining": None}
+    ).projects.model_dump() == {"current": 1, "max": 2}
     assert NewAPIKey.model_validate({"id": "1", "key": "skp_1"}).secret == Secret("skp_1")
 
 

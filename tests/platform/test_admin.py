@@ -331,3 +331,17 @@ def test_each_operation_has_the_tier_of_the_published_description(address):
 
     published = json.loads((Path(__file__).parents[1] / "api" / "createos-openapi.json").read_text())
     assert tiers(raw(address, path="/openapi.json").json()) == tiers(published)
+
+
+def test_a_clock_that_was_moved_as_far_as_it_goes_can_be_moved_back(admin, client):
+    admin.move_clock(seconds=10 * 365 * 86_400)
+    assert admin.clock().ahead_s > 9 * 365 * 86_400
+    assert client.account.quotas().api_keys.current >= 1, "the platform's own key does not expire"
+
+
+def test_an_expired_key_is_no_part_of_the_quota(admin, client):
+    before = client.account.quotas().api_keys.current
+    client.api_keys.create(name="soon-over", expiry_at=datetime.now(UTC) + timedelta(hours=1))
+    assert client.account.quotas().api_keys.current == before + 1
+    admin.move_clock(seconds=7200)
+    assert client.account.quotas().api_keys.current == 1, "only the platform's own does not expire"

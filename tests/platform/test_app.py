@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -249,6 +250,30 @@ def test_creating_answers_201_and_an_upload_200(http, site):
     http.delete(f"/v1/projects/{created.json()['data']['id']}")
     files = {"files": [{"path": "main.py", "content": "print(1)"}]}
     assert http.put(f"/v1/projects/{site.project_id}/deployments/files", json=files).status_code == 200
+
+
+def test_a_target_that_names_another_host_is_refused_whatever_the_header_says(platform):
+    host = platform.api_url.removeprefix("http://")
+    address = host.partition(":")[0], int(host.rpartition(":")[2])
+    for target, status in ((f"http://{host}", b"200"), ("http://evil.example", b"421"), ("evil", b"4")):
+        with socket.create_connection(address, timeout=20) as connection:
+            head = [f"GET {target}/v1/users/me HTTP/1.1", f"Host: {host}", "Connection: close"]
+            head += [f"X-Api-Key: {platform.api_key().reveal()}", "", ""]
+            connection.sendall("\r\n".join(head).encode())
+            assert connection.recv(65536).split(b" ")[1].startswith(status), target
+
+
+def test_a_name_of_a_key_is_taken_while_the_key_is_of_use(client):
+    expiry = datetime.now(UTC) + timedelta(hours=1)
+    first, second = (client.api_keys.create(name=name, expiry_at=expiry).id for name in ("one-name", "two-names"))
+    with pytest.raises(BadRequest, match="called one-name"):
+        client.api_keys.create(name="one-name", expiry_at=expiry)
+    with pytest.raises(BadRequest, match="called one-name"):
+        client.api_keys.update(second, name="one-name")
+    client.api_keys.update(first, name="one-name", description="As it was")
+    client.api_keys.revoke(first)
+    client.api_keys.update(second, name="one-name")
+    client.api_keys.revoke(second)
 
 
 def test_a_word_in_the_place_of_an_id_is_a_route_of_its_own(http):

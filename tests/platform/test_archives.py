@@ -127,6 +127,7 @@ NAMES = {
     "device with suffix": "a/b/COM1.txt",
     "git hook": ".git/hooks/pre-commit",
     "git in capitals": "a/.GIT/config",
+    "the platform's own": ".Createos/app",
     "long": "a" * 256,
     "long path": "/".join(["abcdefghij"] * 120),
     "deep": "/".join("a" * 41),

@@ -148,3 +148,28 @@ def test_domains_survive_a_restart(own):
     site.live(deployment.id)
     port = own.address.gateway_url.rpartition(":")[2]
     assert visit(f"http://shop.example.localhost:{port}").status_code == 200
+
+
+def test_no_domain_takes_an_address_that_the_platform_gives_out_or_may(client, site):
+    """An address of whatever a project has, or will have: else the next deployment's could be had beforehand."""
+    theirs = make_site(client, f"{client.projects.get(site.project_id).unique_name}-b")
+    own, other = (client.projects.get(each).unique_name for each in (site.project_id, theirs.project_id))
+    for name in (
+        *(f"V2.deployments.{project}.localhost" for project in (own, other, "none-yet")),
+        *(f"{project}.localhost" for project in (own, other)),
+        *(f"{environment}.{other}.localhost" for environment in ("production", "none-yet")),
+        f"production.{own}.localhost",
+    ):
+        with pytest.raises(Conflict, match="may become one"):
+            client.domains.create(site.project_id, name=name)
+    client.domains.create(site.project_id, name=f"api.{own}.localhost")
+    client.projects.delete(theirs.project_id)
+
+
+@pytest.mark.parametrize("below", ["", "api."])
+def test_no_project_is_named_so_that_its_address_is_somebodys_domain(client, site, below):
+    free = f"{client.projects.get(site.project_id).unique_name}-c"
+    client.domains.create(site.project_id, name=f"{below}{free}.localhost")
+    assert not client.projects.check_unique_name(unique_name=free.upper()).is_available
+    with pytest.raises(Conflict, match=f"Somebody's domain ends in {free}"):
+        make_site(client, free)

@@ -115,3 +115,10 @@ def test_what_was_uploaded_has_no_repository_to_build_again(site):
         site.client.deployments.retrigger(site.project_id, deployment.id)
     with pytest.raises(Unprocessable, match="has no repository"):
         site.client.deployments.trigger_latest(site.project_id)
+
+
+def test_a_dockerfile_is_not_built_from_and_that_is_said(site):
+    site.client.projects.update_settings(site.project_id, has_dockerfile=True)
+    deployment = site.deploy({"Dockerfile": "FROM scratch", **echo()})
+    assert deployment.status == "build_error"
+    assert "not available on this platform: it builds no container images" in site.log(deployment.id)

@@ -22,6 +22,7 @@ from createos_nb.platform.admin import Admin
 from createos_nb.platform.app import create_app
 from createos_nb.platform.budget import Limits
 from createos_nb.platform.handlers import HANDLERS
+from createos_nb.platform.mcp_tools import ADDITIVE
 from createos_nb.platform.options import Options
 from createos_nb.platform.platform import Platform
 from createos_nb.platform.users import ADD
@@ -82,10 +83,32 @@ async def test_every_operation_with_a_tool_is_one_with_annotations(platform, mod
     for name, tool in tools.items():
         declared, hints = TOOLS[name], tool.annotations
         assert hints.read_only_hint == (declared.safety == "read")
-        assert hints.destructive_hint == (declared.safety == "destroys")
+        assert hints.destructive_hint == (declared.safety != "read" and declared.name not in ADDITIVE)
         assert hints.idempotent_hint == (declared.safety in {"read", "idempotent"})
         assert tool.description
         assert "REST:" not in tool.description
+
+
+def test_what_overwrites_ends_or_spends_is_no_mere_addition():
+    """By the protocol, a tool that is not marked destructive only adds."""
+    writing = {name for name, declared in OPERATIONS.items() if declared.safety != "read"}
+    for name in writing:
+        if name.startswith(
+            ("Update", "Delete", "Cancel", "Revoke", "Remove", "Buy", "Transfer", "Suspend", "Assign")
+        ):
+            assert name not in ADDITIVE, name
+    assert {"CreateProject", "UploadDeploymentFiles"} <= ADDITIVE <= writing
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("tool", ["ListProjects", "CreateApp", "UpdateProject"])
+async def test_an_argument_that_a_tool_does_not_have_is_refused_by_its_name(platform, tool):
+    async with connected(platform) as session:
+        result = await session.call_tool(tool, {"dry_run": True})
+        assert result.is_error
+        assert "has no argument 'dry_run'" in said(result)["data"]
+        tools = {each.name: each for each in (await session.list_tools()).tools}
+        assert tools[tool].input_schema["additionalProperties"] is False
 
 
 def test_the_tools_are_those_of_the_documented_operations():
@@ -253,7 +276,7 @@ async def test_an_unknown_tool_is_an_error_of_the_protocol(platform):
         ("ListProjects", {"limit": {"a": 1}}, 400),
         ("ListProjects", {"offset": -1}, 400),
         ("ListProjects", {"type": "none"}, 400),
-        ("ListProjects", {"unheard": 1}, 200),
+        ("ListProjects", {"unheard": 1}, 400),
         ("CreateProject", {}, 400),
         ("CreateProject", {"body": []}, 400),
         ("CreateProject", {"body": "x"}, 400),

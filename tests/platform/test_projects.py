@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from createos_nb.errors import BadRequest, Conflict, NotFound, Unprocessable
@@ -39,13 +42,18 @@ def test_a_new_project_is_as_it_was_asked_for(create, client):
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
-        ({"uniqueName": "abc"}, "unique_name"),
-        ({"uniqueName": "x" * 33}, "unique_name"),
-        ({"uniqueName": "with space"}, "unique_name"),
-        ({"uniqueName": "../../etc"}, "unique_name"),
-        ({"displayName": "Mäde"}, "display_name"),
+        ({"uniqueName": "abc"}, "uniqueName"),
+        ({"uniqueName": "x" * 33}, "uniqueName"),
+        ({"uniqueName": "with space"}, "uniqueName"),
+        ({"uniqueName": "../../etc"}, "uniqueName"),
+        ({"displayName": "Mäde"}, "displayName"),
         ({"type": "mainframe"}, "type"),
-        ({"settings": None}, "settings"),
+        ({"settings": None}, "settings is refused: it must be an object"),
+        ({"settings": {"port": "3000"}}, "settings.port is refused: it must be a whole number"),
+        ({"settings": {"nonsense": 1}}, "settings.nonsense is refused"),
+        ({"settings": {"ignoreBranches": []}}, "settings.ignoreBranches is refused"),
+        ({"type": "image", "settings": {"port": 80, "runtime": "node:20"}}, "settings.runtime is refused"),
+        ({"settings": {"runEnvs": {"A": 1}}}, "runEnvs.A is refused: it must be a text"),
         ({"settings": {"port": 65536}}, "port"),
         ({"settings": {"port": "many"}}, "port"),
         ({"settings": {"runCommand": "x" * 256}}, "runCommand"),
@@ -164,7 +172,11 @@ def test_quotas_count_what_there_is(create, client):
 def test_what_is_said_to_be_supported_is_on_this_machine(client):
     names = {supported.name for supported in client.projects.supported_types() if supported.type == "runtime"}
     assert "static" in names
-    assert any(name.startswith("python:3.") for name in names)
+    pythons = {name.partition(":")[2] for name in names if name.startswith("python:")}
+    own = "{}.{}".format(*sys.version_info[:2])
+    assert own in pythons
+    for version in pythons - {own}:  # A version manager has programs that only say that they are not installed.
+        assert subprocess.run([f"python{version}", "--version"], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("project_id", ["no-such-project", "%2e%2e", "a%2Fb"])
@@ -177,3 +189,62 @@ def test_a_taken_name_says_what_to_do(create, client):
     create(uniqueName="twice-made")
     with pytest.raises(Conflict, match="Choose another"):
         client.projects.create(unique_name="twice-made", display_name="Made", type="upload", settings={"port": 80})
+
+
+def test_an_app_that_is_not_the_users_own_holds_no_project(create, client):
+    for app in ("no-uuid", "00000000-0000-0000-0000-000000000000"):
+        answer = create(uniqueName="in-an-app", appId=app)
+        assert (answer.status_code, answer.json()["status"]) == (404, "fail")
+    app = client.apps.create(name="mine").id
+    assert create(uniqueName="in-an-app", appId=app).status_code == 201
+    client.apps.delete(app)
+
+
+def test_what_is_sent_as_null_is_no_more_and_what_is_not_sent_stays(create, client, http):
+    settings = {"runtime": "static", "runCommand": "./x", "port": 80, "runEnvs": {"A": "1"}}
+    project_id = create(uniqueName="with-nulls", description="Of a test", settings=settings).json()["data"]["id"]
+    path = f"/v1/projects/{project_id}"
+    app = f"/v1/apps/{client.apps.create(name='null', description='Of a test', color='#123456').id}"
+
+    def put(where, method="PUT", **body):
+        return http.request(method, where, json=body).status_code
+
+    assert put(f"{path}/settings", runCommand=None, port=None) == 200
+    assert put(path, displayName="Kept") == 200
+    assert put(app, "PATCH", name="null") == 200
+    kept = client.projects.get(project_id)
+    assert (kept.description, kept.settings.run_command, kept.settings.port) == ("Of a test", None, None)
+    assert kept.settings.runtime == "static"
+    assert put(path, displayName="Kept", description=None) == 200
+    assert put(app, "PATCH", name="null", description=None) == 200
+    assert client.projects.get(project_id).description is None
+    (mine,) = (each for each in client.apps.list() if app.endswith(each.id))
+    assert (mine.description, mine.color) == (None, "#123456")
+    # The documents do not let these be null, and nobody says what it would mean.
+    assert put(f"{path}/settings", runEnvs=None) == put(app, "PATCH", name="null", color=None) == 400
+    assert put(f"{path}/settings", ignoreBranches=["x"]) == 400, "an upload has no branches"
+    assert set(client.projects.get(project_id).settings.run_envs) == {"A"}
+    http.delete(app)
+
+
+def test_a_port_for_an_image_projects_environment_is_kept(create, http):
+    project = create(uniqueName="with-a-port", type="image", settings={"port": 80}).json()["data"]["id"]
+    environments = f"/v1/projects/{project}/environments"
+    body = {"uniqueName": "production", "displayName": "Production", "description": None, "settings": {}}
+    body |= {"resources": {"cpu": 200, "memory": 500, "replicas": 1}}
+    made = http.post(environments, json=body).json()["data"]["id"]
+    variables = f"{environments}/{made}/environment-variables"
+    for sent in ({"runEnvs": {"A": "1"}, "port": 9999}, {"runEnvs": {"A": "2"}}):
+        assert http.put(variables, json=sent).status_code == 200
+    (found,) = http.get(environments).json()["data"]
+    assert found["settings"] == {"runEnvs": {"A": "2"}, "port": 9999}
+
+
+def test_a_project_that_is_gone_is_not_transferred(create, platform, http):
+    project = create(uniqueName="gone-by-then").json()["data"]["id"]
+    token = http.get(f"/v1/projects/{project}/transfer-uri").json()["data"]["token"]
+    key = http.post("/local/users", json={"username": "too-late"}).json()["data"]["key"]
+    http.delete(f"/v1/projects/{project}")
+    eventually(lambda: http.get(f"/v1/projects/{project}").status_code == 404)
+    answer = http.get(f"/v1/projects/{project}/transfer", params={"token": token}, headers={"X-Api-Key": key})
+    assert (answer.status_code, answer.json()["status"]) == (404, "fail")

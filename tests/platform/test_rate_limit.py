@@ -68,5 +68,7 @@ def test_a_platform_is_started_with_the_documented_limits_when_asked(tmp_path):
             # Of 22 in a row at least 2 fall beyond the ten of a minute, even when another minute begins.
             assert {answer.status_code for answer in answers} == {404, 429}
             assert all("retry-after" in answer.headers for answer in answers if answer.status_code == 429)
+            refused = [answer.json()["data"] for answer in answers if answer.status_code == 429]
+            assert all(each.startswith("All uploads that this key may make") for each in refused)
     finally:
         service.stop(tmp_path / "state")

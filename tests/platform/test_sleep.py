@@ -437,3 +437,46 @@ def test_a_deployment_answers_at_its_own_address_though_another_is_live(own):
     assert visit(endpoint).json()["version"] == 1
     site.client.projects.delete(site.project_id)
     eventually(lambda: visit(endpoint).status_code == 421)
+
+
+def test_a_projects_own_address_leads_to_what_is_live_else_to_the_newest_deployment(own):
+    """As in the specification's quick start, which makes no environment: ``my-app`` is live when it is built."""
+    site = make_site(own.start(), "my-app")
+    site.client.environments.delete(*site.target)
+    eventually(lambda: not site.client.environments.list(site.project_id))
+    address = f"http://my-app.localhost:{own.address.gateway_url.rpartition(':')[2]}"
+    assert visit(address).status_code == 421, "there is nothing yet"
+
+    def answers(version):
+        answer = visit(address)
+        return answer.status_code == 200 and answer.json()["version"] == version
+
+    for version in (1, 2):
+        site.deploy(echo(version))
+        assert answers(version)
+    old = site.client.deployments.list(site.project_id)[-1]
+    staging = site.client.environments.create(
+        site.project_id,
+        unique_name="staging",
+        display_name="Staging",
+        description=None,
+        resources=Resources(cpu=200, memory=500, replicas=1),
+        settings=EnvironmentSettings(),
+    ).id
+    assert answers(2), "an environment with nothing on it leads nowhere"
+    site.client.environments.assign_deployment(site.project_id, staging, deployment_id=old.id)
+    site.client.environments.wait(site.project_id, staging, deployment_id=old.id, timeout_s=60)
+    assert answers(1)
+    site.deploy(echo(3))
+    assert answers(1), "a deployment that is live nowhere"
+    assert site.client.environments.get(site.project_id, staging).extra.custom_domains == ()
+    own.kill()
+    site = own.again(site)
+    eventually(lambda: answers(1))
+    site.client.environments.delete(site.project_id, staging)
+    eventually(lambda: answers(3))
+    own.kill()
+    site = own.again(site)
+    assert answers(3)
+    site.client.projects.suspend(site.project_id)
+    assert visit(address).status_code == 503

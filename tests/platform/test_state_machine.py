@@ -8,6 +8,7 @@ many processes as it should, and by no other.
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import sys
 import time
@@ -47,6 +48,7 @@ class World:
 
     def __init__(self, state: Any) -> None:
         self.state = state
+        self.numbers = itertools.count()
         self.start()
         self.seen: set[str] = set()
         self.done: Counter[str] = Counter()
@@ -64,7 +66,7 @@ class World:
 
     def new_key(self) -> tuple[int, Any]:
         expiry = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-        return self.call("POST", "/v1/api-keys", {"name": "another", "expiryAt": expiry})
+        return self.call("POST", "/v1/api-keys", {"name": f"key-{next(self.numbers)}", "expiryAt": expiry})
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         self.connection.request(method, path, None if body is None else json.dumps(body), self.headers)

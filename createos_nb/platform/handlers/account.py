@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from createos_nb.api.account import Quota, Quotas, User
-from createos_nb.api.api_keys import APIKey
 from createos_nb.api.projects import Project
-from createos_nb.platform.handlers.api_keys import MAX_KEYS
+from createos_nb.platform.handlers.api_keys import MAX_KEYS, in_use
 from createos_nb.platform.handlers.projects import MAX_PROJECTS
 from createos_nb.platform.platform import Context
 
@@ -18,7 +17,7 @@ async def user(context: Context) -> User:
 async def quotas(context: Context) -> Quotas:
     """Return what there is of projects and keys, and may be."""
     projects = len(context.store.find(Project, user_id=context.user_id, deleted_at=None))
-    keys = len(context.store.find(APIKey, user_id=context.user_id, revoked_at=None))
+    keys = len(in_use(context))
     return Quotas(projects=_quota(projects, MAX_PROJECTS), api_keys=_quota(keys, MAX_KEYS))
 
 

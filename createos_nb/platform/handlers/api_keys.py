@@ -19,7 +19,8 @@ async def create(context: Context, *, name: str, expiry_at: datetime, descriptio
     """Create a key; only its digest is kept."""
     if expiry_at <= context.now():
         raise BadRequest.answer("expiryAt is in the past.")
-    if len(context.store.find(APIKey, user_id=context.user_id, revoked_at=None)) >= MAX_KEYS:
+    _refuse_taken(context, name)
+    if len(in_use(context)) >= MAX_KEYS:
         raise Forbidden.answer(f"You have {MAX_KEYS} API keys, which is the quota. Revoke one first.")
     secret = LOCAL_KEY + secrets.token_urlsafe(32)
     key = context.store.add(
@@ -41,15 +42,28 @@ async def list_all(context: Context) -> list[APIKey]:
 async def update(context: Context, *, api_key_id: str, name: str, description: str | None) -> str:
     """Change a key's name and description."""
     key = context.store.get(APIKey, api_key_id, user_id=context.user_id)
-    changes = {"description": description} if description is not None else {}
+    if name != key.name:
+        _refuse_taken(context, name)
+    changes = {"description": description} if description is not None or "description" in context.cleared else {}
     context.store.change(APIKey, key.id, name=name, **changes)
     return "API key updated"
 
 
 async def check_unique_name(context: Context, *, unique_name: str) -> Availability:
     """Say whether none of the user's keys in use has a name."""
-    taken = context.store.find(APIKey, user_id=context.user_id, name=unique_name, revoked_at=None)
-    return Availability(is_available=not taken)
+    return Availability(is_available=unique_name not in {key.name for key in in_use(context)})
+
+
+def in_use(context: Context) -> list[APIKey]:
+    """Return the user's keys that are neither revoked nor expired."""
+    keys = context.store.find(APIKey, user_id=context.user_id, revoked_at=None)
+    return [key for key in keys if key.expired_at is None or key.expired_at > context.now()]
+
+
+def _refuse_taken(context: Context, name: str) -> None:
+    # By 400: the platform's documents know no 409 here.
+    if name in {key.name for key in in_use(context)}:
+        raise BadRequest.answer(f"Another of your keys in use is called {name}. Choose another name.")
 
 
 async def revoke(context: Context, *, api_key_id: str) -> str:

@@ -6,6 +6,7 @@ from createos_nb.api.domains import Domain
 from createos_nb.api.environments import Environment
 from createos_nb.api.projects import Created, Project
 from createos_nb.errors import Conflict, Unprocessable
+from createos_nb.platform import endpoints
 from createos_nb.platform.platform import Context
 
 TARGET = "gateway.localhost"
@@ -17,8 +18,10 @@ async def create(context: Context, *, project_id: str, name: str, environment_id
     project = context.project(project_id)
     if environment_id is not None:
         environment_id = context.environment(project_id, environment_id).id
-    if _is_an_environments(context, name) or context.platform.endpoints.find(name.lower()) is not None:
-        raise Conflict.answer(f"{name} is the name of an environment. Choose another.")
+    if _is_given_out(context, project, name.lower()):
+        raise Conflict.answer(
+            f"{name} is an address of a project or an environment here, or may become one. Choose another."
+        )
     domain = context.store.add(
         Domain,
         project_id=project.id,
@@ -79,12 +82,20 @@ async def delete(context: Context, *, project_id: str, domain_id: str) -> str:
     return "Domain deleted"
 
 
-def _is_an_environments(context: Context, name: str) -> bool:
-    """Whether an environment, of whoever, answers to a name by itself; a domain must not take its requests."""
-    environment, _, rest = name.partition(".")
-    project, _, top = rest.rpartition(".")
-    owners = context.store.find(Project, unique_name=project, deleted_at=None) if top.lower() == "localhost" else []
-    return any(context.store.find(Environment, project_id=owner.id, unique_name=environment) for owner in owners)
+def _is_given_out(context: Context, project: Project, name: str) -> bool:
+    """Whether a project, of whoever, has or may come to have an address; a domain must not take its requests.
+
+    Under its own address a project may choose any name that none of its environments has.
+    """
+    if endpoints.is_a_deployments(name):
+        return True
+    rest = name.removesuffix(".localhost")
+    environment, _, owner = rest.rpartition(".")
+    if rest == name or "." in environment or not context.store.find(Project, unique_name=owner, deleted_at=None):
+        return False
+    if not environment or owner != project.unique_name.lower():
+        return True
+    return bool(context.store.find(Environment, project_id=project.id, unique_name=environment))
 
 
 def _domain(context: Context, project_id: str, domain_id: str) -> Domain:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from pydantic.alias_generators import to_camel
+
 from createos_nb.api.deployments import Deployment
 from createos_nb.api.domains import Domain
 from createos_nb.api.environments import Environment, EnvironmentExtra, EnvironmentSettings, Resources
@@ -71,8 +73,10 @@ async def list_all(context: Context, *, project_id: str) -> list[Environment]:
     port = context.platform.gateway_url.rpartition(":")[2]
     listed = []
     for environment in reversed(environments):
-        own, *domains = context.lifecycle.hosts(environment)
-        extra = EnvironmentExtra(endpoint=f"http://{own}:{port}", custom_domains=tuple(domains))
+        own, *_ = context.lifecycle.hosts(environment)
+        domains = context.store.find(Domain, environment_id=environment.id, status="active")
+        names = tuple(domain.name for domain in domains)
+        extra = EnvironmentExtra(endpoint=f"http://{own}:{port}", custom_domains=names)
         listed.append(environment.model_copy(update={"extra": extra}))
     return listed
 
@@ -97,8 +101,11 @@ async def update(
 ) -> str:
     """Replace names, description, branch and auto-promotion."""
     environment = context.environment(project_id, environment_id)
-    if branch is not None and context.project(project_id).type != "vcs":
+    of_a_repository = context.project(project_id).type == "vcs"
+    if branch is not None and not of_a_repository:
         raise BadRequest.answer("Only an environment of a vcs project follows a branch.")
+    for name in context.cleared - ({"branch"} if not of_a_repository else set()):
+        raise BadRequest.answer(f"{to_camel(name)} cannot be null. Leave it out, and it stays as it is.")
     changes = {"branch": branch, "is_auto_promote_enabled": is_auto_promote_enabled}
     context.store.change(
         Environment,
@@ -149,7 +156,9 @@ async def update_variables(
     if port is not None and context.project(project_id).type != "image":
         raise BadRequest.answer("port can be changed here only for a project of type image.")
     checked(run_envs)
-    settings = EnvironmentSettings(run_envs=run_envs)
+    # The port of its container is kept for when there are containers, as all of an image project is.
+    kept = {"run_envs": run_envs, **({"port": port} if port is not None else {})}
+    settings = environment.settings.model_copy(update=kept)
     context.store.change(Environment, environment.id, settings_json=settings)
     return "Environment variables updated"
 

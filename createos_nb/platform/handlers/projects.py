@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-import shutil
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
 
+from pydantic.alias_generators import to_camel
+
+from createos_nb.api.domains import Domain
 from createos_nb.api.listing import Page
+from createos_nb.api.project_settings import settings_of
 from createos_nb.api.projects import (
     Availability,
     Created,
@@ -23,10 +27,11 @@ from createos_nb.api.projects import (
     VcsSource,
 )
 from createos_nb.api.secret import Secret
-from createos_nb.errors import BadRequest, Forbidden, NotFound, Unprocessable
+from createos_nb.errors import BadRequest, Conflict, Forbidden, NotFound, Unprocessable
+from createos_nb.platform.handlers.apps import app_of
 from createos_nb.platform.handlers.paging import page
 from createos_nb.platform.platform import Context
-from createos_nb.platform.runtimes import FRAMEWORKS, PROGRAMS
+from createos_nb.platform.runtimes import FRAMEWORKS, PROGRAMS, runs
 from createos_nb.platform.store import digest
 from createos_nb.platform.variables import checked
 
@@ -34,6 +39,13 @@ MAX_PROJECTS = 200
 TRANSFER_TIME = timedelta(hours=6)
 PYTHONS = tuple((3, minor) for minor in range(11, 16))
 """Versions that are looked for on this machine."""
+
+
+_CLEARED = frozenset(
+    {"framework", "runtime", "port", "directory_path", "install_command", "build_command", "run_command"}
+    | {"build_dir", "build_flag", "run_flag"}
+)
+"""Settings that may be sent as null: there is none then, and it is found out from the files."""
 
 
 async def create(
@@ -54,6 +66,10 @@ async def create(
     if type == "image" and settings.port is None:
         raise BadRequest.answer("settings.port is required for a project of type image.")
     _refuse_unstartable(settings)
+    if _is_a_domains(context, unique_name):
+        raise Conflict.answer(f"Somebody's domain ends in {unique_name}.localhost. Choose another name.")
+    if app_id is not None:
+        app_of(context, app_id)
     if len(context.store.find(Project, user_id=context.user_id, deleted_at=None)) >= MAX_PROJECTS:
         raise Forbidden.answer(f"You have {MAX_PROJECTS} projects, which is the quota. Delete one first.")
     project = context.store.add(
@@ -98,7 +114,8 @@ async def get(context: Context, *, project_id: str) -> Project:
 
 async def check_unique_name(context: Context, *, unique_name: str) -> Availability:
     """Say whether a name is free, regardless of case and of whose project has it."""
-    return Availability(is_available=not context.store.find(Project, unique_name=unique_name, deleted_at=None))
+    taken = context.store.find(Project, unique_name=unique_name, deleted_at=None)
+    return Availability(is_available=not taken and not _is_a_domains(context, unique_name))
 
 
 async def update_settings(
@@ -142,7 +159,13 @@ async def update_settings(
         "build_vars": build_vars,
         "run_envs": run_envs,
     }
-    changes = {name: value for name, value in given.items() if value is not None}
+    for name in sorted(context.cleared):
+        if name not in _CLEARED or (name == "port" and project.type == "image"):
+            raise BadRequest.answer(f"{to_camel(name)} cannot be null. Leave it out, and it stays as it is.")
+    changes = {name: value for name, value in given.items() if value is not None or name in context.cleared}
+    for name in changes:
+        if name not in settings_of(project.type).model_fields:
+            raise BadRequest.answer(f"{to_camel(name)} is refused: a project of type {project.type} has none.")
     settings = (project.settings or VcsSettings()).model_copy(update=changes)
     _refuse_unstartable(settings)
     context.store.change(Project, project.id, settings_json=settings)
@@ -157,9 +180,12 @@ async def update(
     description: str | None,
     enabled_security_scan: bool | None,
 ) -> str:
-    """Change how a project is shown; what is None stays."""
-    given = {"description": description, "enabled_security_scan": enabled_security_scan}
-    changes = {name: value for name, value in given.items() if value is not None}
+    """Change how a project is shown; what is not sent stays, and what is sent as null is no more."""
+    changes: dict[str, object] = {}
+    if description is not None or "description" in context.cleared:
+        changes["description"] = description
+    if enabled_security_scan is not None or "enabled_security_scan" in context.cleared:
+        changes["enabled_security_scan"] = bool(enabled_security_scan)
     context.store.change(Project, context.project(project_id).id, display_name=display_name, **changes)
     return "Project updated"
 
@@ -202,7 +228,9 @@ async def transfer(context: Context, *, project_id: str, token: Secret) -> str:
         raise NotFound.answer("This transfer token is not known, was used, or has expired. Ask for a new one.")
     if found[0].from_user_id == context.user_id:
         raise Unprocessable.answer("The project is yours already.")
-    project = context.store.get(Project, project_id, user_id=found[0].from_user_id)
+    project = context.store.get(Project, project_id, user_id=found[0].from_user_id, deleted_at=None)
+    if project.status == "deleting":
+        raise Unprocessable.answer("The project is being deleted.")
     if len(context.store.find(Project, user_id=context.user_id, deleted_at=None)) >= MAX_PROJECTS:
         raise Forbidden.answer(f"You have {MAX_PROJECTS} projects, which is the quota. Delete one first.")
     with context.store.transaction():
@@ -225,10 +253,15 @@ async def delete(context: Context, *, project_id: str) -> str:
 
 async def supported_types(_context: Context) -> list[SupportedType]:
     """Return the runtimes that this machine has what it takes for, and the frameworks that run on them."""
-    own = sys.version_info[:2]
-    minors = [version for version in PYTHONS if version == own or shutil.which("python{}.{}".format(*version))]
-    found = {"python": ["python:{}.{}".format(*version) for version in minors]}
-    found |= {name: [name] for name, program in PROGRAMS.items() if name != "python" and shutil.which(program)}
+    programs = {"python{}.{}".format(*version): "python:{}.{}".format(*version) for version in PYTHONS}
+    programs |= {program: name for name, program in PROGRAMS.items() if name != "python"}
+    running = await asyncio.gather(*map(runs, programs))
+    # A version manager has programs on PATH that only say that their version is not installed.
+    own = "python:{}.{}".format(*sys.version_info[:2])
+    there = [name for name, each in zip(programs.values(), running, strict=True) if each or name == own]
+    found: dict[str, list[str]] = {}
+    for name in there:
+        found.setdefault(name.partition(":")[0], []).append(name)
     runtimes = [name for names in (*found.values(), ["static"]) for name in names]
     return [
         *(SupportedType(name=name, type="runtime", runtimes=(name,)) for name in runtimes),
@@ -238,6 +271,12 @@ async def supported_types(_context: Context) -> list[SupportedType]:
             if framework.runtime in found
         ),
     ]
+
+
+def _is_a_domains(context: Context, unique_name: str) -> bool:
+    """Whether a domain is, or ends in, what would be a project's own address."""
+    address = f".{unique_name}.localhost".lower()
+    return any(f".{domain.name}".endswith(address) for domain in context.store.find(Domain))
 
 
 def _refuse_unstartable(settings: UploadSettings | VcsSettings | ImageSettings) -> None:

@@ -14,8 +14,9 @@ ROWS_IN = {
     "ListPublishedProjectTemplates": "templates",
     "ListMyProjectTemplates": "templates",
     "ListProjectTemplatePurchases": "purchases",
+    "ListProjectTemplateRejections": "rejections",
 }
-"""Where these pages have their rows; all others have them in ``data``."""
+"""Where these lists have their rows; other pages have them in ``data``, and other lists are their rows."""
 
 
 async def create(
