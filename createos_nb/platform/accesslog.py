@@ -1,23 +1,20 @@
 """Access log: one record per request the gateway answered, and the eight analytics computed over them.
 
-Records are collected in memory and written to a DuckDB file in batches, through Arrow: row by row DuckDB
-takes a hundred times as long. Every question writes what was collected first, so that an answer counts
-every request that was recorded before it. A killed platform loses the last quarter of a second.
+The gateway writes its records to files (`createos_nb.platform.gateway.recorder`), which DuckDB reads by itself: row
+by row it would take a hundred times as long. Every question takes over first what was recorded, so that an answer
+counts every request that was recorded before it. How far a file was taken over is written with its records, in one
+transaction, so that none counts twice, whoever is killed when.
 """
 
 from __future__ import annotations
 
 import threading
-import time
-from collections import deque
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
-import pyarrow as pa
 
 from createos_nb.api.analytics import (
     RPM,
@@ -30,16 +27,14 @@ from createos_nb.api.analytics import (
     SuccessPercentage,
 )
 from createos_nb.errors import PlatformError
-from createos_nb.platform.clock import Clock
+from createos_nb.platform.gateway.recorder import MAX_PATH, SUFFIX, line
 
 INTERVAL_S = 60
 """Length of an interval of `AccessLog.requests_over_time`, aligned to the minute."""
 TOP_PATHS = 10
 
-_BATCH_ROWS = 1_000
-_BATCH_S = 0.25
 _LARGEST_INSERT = 100_000
-_MAX_PATH = 1_024
+_BLOCK_BYTES = 65_536
 
 _TABLE = """
 create table if not exists requests (
@@ -55,20 +50,22 @@ create table if not exists requests (
     generated      boolean not null     -- part of a scenario's made-up history
 )
 """
-_ARROW = pa.schema(
-    [
-        ("environment_id", pa.string()),
-        ("arrived_us", pa.int64()),
-        ("deployment_id", pa.string()),
-        ("replica", pa.int32()),
-        ("method", pa.string()),
-        ("path", pa.string()),
-        ("status", pa.int16()),
-        ("duration_ms", pa.float32()),
-        ("bytes_sent", pa.int64()),
-        ("generated", pa.bool_()),
-    ]
+_FILES = """
+create table if not exists files (
+    name varchar primary key,
+    taken bigint not null               -- bytes of it whose records are in the table
 )
+"""
+_TAKE_OVER = """
+insert into requests select *, $generated from read_csv(
+    $file, delim = '\t', header = false, quote = '', escape = '', nullstr = '', auto_detect = false,
+    ignore_errors = true,               -- a line that a full disk or a power failure cut off costs that record
+    columns = {
+        'environment_id': 'varchar', 'arrived_us': 'bigint', 'deployment_id': 'varchar', 'replica': 'integer',
+        'method': 'varchar', 'path': 'varchar', 'status': 'smallint', 'duration_ms': 'float', 'bytes_sent': 'bigint'
+    }
+)
+"""
 _WINDOW = "from requests where environment_id = $environment and arrived_us >= $start and arrived_us < $end"
 
 
@@ -108,6 +105,7 @@ def _opened(path: Path) -> duckdb.DuckDBPyConnection:
         aside.replace(path)
     database = duckdb.connect(str(path), config={"threads": 2})
     database.execute(_TABLE)
+    database.execute(_FILES)
     return database
 
 
@@ -118,8 +116,8 @@ class AccessLog:
     ----------
     path
         The DuckDB file; made when missing.
-    clock
-        Of the platform; this machine's when not given.
+    recorded
+        Directory with what the gateway has recorded, and goes on recording; None for no gateway.
 
     Raises
     ------
@@ -127,73 +125,26 @@ class AccessLog:
         The file is damaged, or another process has it open.
     """
 
-    def __init__(self, path: Path, clock: Clock | None = None) -> None:
-        self._clock = clock if clock is not None else Clock()
-        self._collected: deque[AccessRecord] = deque()
+    def __init__(self, path: Path, recorded: Path | None = None) -> None:
+        self._recorded = recorded
+        self._batch = path.with_suffix(".batch")
         self._lock = threading.Lock()
-        self._some = threading.Event()
-        self._many = threading.Event()
-        self._closing = False
         try:
             self._database = _opened(path)
+            self._taken: dict[str, int] = dict(self._database.execute("select name, taken from files").fetchall())
         except duckdb.Error as error:
             raise PlatformError(
                 f"The access log {path} cannot be opened: {str(error).splitlines()[0]} "
                 "Stop the other platform that uses it, or move the file away to begin a new one."
             ) from None
-        self._writer = threading.Thread(target=self._write_in_batches, name="access log", daemon=True)
-        self._writer.start()
-
-    def record(
-        self,
-        *,
-        environment_id: str | None,
-        deployment_id: str | None,
-        replica: int | None,
-        method: str,
-        path: str,
-        status: int,
-        duration_ms: float,
-        bytes_sent: int,
-        at: float | None = None,
-    ) -> None:
-        """Collect one record; it is in every answer from now on, and on disk a moment later.
-
-        Parameters
-        ----------
-        environment_id, deployment_id, replica
-            What answered; None where the gateway did by itself.
-        method, path, status
-            What was asked, and the answer's status; a query is cut off.
-        duration_ms, bytes_sent
-            How long the answer took and how large its body was.
-        at
-            Arrival in unix seconds by this machine's clock; now when not given.
-        """
-        self._collected.append(
-            AccessRecord(
-                environment_id,
-                (time.time() if at is None else at) + self._clock.ahead_s,
-                deployment_id,
-                replica,
-                method,
-                path.partition("?")[0][:_MAX_PATH],
-                status,
-                duration_ms,
-                bytes_sent,
-            )
-        )
-        if not self._some.is_set():
-            self._some.set()
-        elif len(self._collected) >= _BATCH_ROWS:
-            self._many.set()
 
     def extend(self, records: Iterable[AccessRecord]) -> None:
         """Add a made-up history; its records are marked as generated."""
         remaining = iter(records)
         while batch := list(islice(remaining, _LARGEST_INSERT)):
+            written = "".join(line(*record._replace(path=record.path[:MAX_PATH])) for record in batch)
             with self._lock:
-                self._insert(batch, generated=True)
+                self._insert(written.encode(), generated=True)
 
     def execute(self, statement: str, rounds: Iterable[Mapping[str, Any]]) -> None:
         """Carry out a statement that adds records, with each of the values; see `createos_nb.platform.history`."""
@@ -223,16 +174,12 @@ class AccessLog:
         return int(deleted[0]) if deleted else 0
 
     def flush(self) -> None:
-        """Write what was collected."""
+        """Take over what was recorded."""
         with self._lock:
             self._flush()
 
     def close(self) -> None:
-        """Write what was collected and close the file."""
-        self._closing = True
-        self._some.set()
-        self._many.set()
-        self._writer.join()
+        """Take over what was recorded and close the file."""
         with self._lock:
             self._flush()
             self._database.close()
@@ -353,26 +300,46 @@ class AccessLog:
             return list(self._database.execute(question, window).fetchall())
 
     def _flush(self) -> None:
-        # By popping: a swap of the list would lose what another thread is just appending to it.
-        batch = []
-        with suppress(IndexError):
-            while True:
-                batch.append(self._collected.popleft())
-        if batch:
-            self._insert(batch, generated=False)
+        files = sorted(self._recorded.glob(f"*{SUFFIX}")) if self._recorded is not None else []
+        for file in files:
+            taken = self._taken.get(file.name, 0)
+            # The last line may just be being written.
+            written = _written(file, taken)
+            if whole := written[: written.rfind(b"\n") + 1]:
+                self._insert(whole, generated=False, file=file.name, taken=taken + len(whole))
+            if file is not files[-1]:  # There is a later one: nothing more is written to it.
+                file.unlink()
+                self._taken.pop(file.name, None)
+                self._database.execute("delete from files where name = $name", {"name": file.name})
 
-    def _insert(self, records: list[AccessRecord], *, generated: bool) -> None:
-        columns = dict(zip(AccessRecord._fields, zip(*records, strict=True), strict=True))
-        columns["arrived_us"] = tuple(round(at * 1_000_000) for at in columns.pop("at"))
-        columns["generated"] = (generated,) * len(records)
-        self._database.register("batch", pa.table(columns, schema=_ARROW))
-        self._database.execute("insert into requests by name select * from batch")
-        self._database.unregister("batch")
+    def _insert(self, written: bytes, *, generated: bool, file: str = "", taken: int = 0) -> None:
+        self._batch.touch(mode=0o600)
+        self._batch.write_bytes(written)
+        self._database.begin()
+        try:
+            self._database.execute(_TAKE_OVER, {"generated": generated, "file": str(self._batch)})
+            if file:
+                self._database.execute(
+                    "insert or replace into files values ($file, $taken)", {"file": file, "taken": taken}
+                )
+            self._database.commit()
+        except BaseException:
+            self._database.rollback()
+            raise
+        finally:
+            self._batch.unlink()
+        if file:
+            self._taken[file] = taken
 
-    def _write_in_batches(self) -> None:
-        while not self._closing:
-            self._some.wait()
-            self._many.wait(_BATCH_S)
-            self._some.clear()
-            self._many.clear()
-            self.flush()
+
+def _written(file: Path, taken: int) -> bytes:
+    """Return what was written to a file beyond what was taken over; the rest of it is zeros."""
+    blocks = []
+    with file.open("rb") as stream:
+        stream.seek(taken)
+        while block := stream.read(_BLOCK_BYTES):
+            end = block.find(b"\0")
+            blocks.append(block if end < 0 else block[:end])
+            if end >= 0:
+                break
+    return b"".join(blocks)
