@@ -58,7 +58,6 @@ ONLY_IN = {
     "nbformat": {"reports", "runbooks"},
     "starlette": {"platform"},
     "uvicorn": {"platform"},
-    "aiohttp": {"platform"},
     "duckdb": {"platform"},
     "sqlite3": {"api", "platform", "answers"},
     "ibis": {"archive"},

@@ -108,7 +108,9 @@ def _listen(bind: str, port: int, preferred: str | None) -> socket.socket:
     raise PlatformError("No port is free on this machine.")
 
 
-async def _serve(state: Path, api_port: int, gateway_port: int, *, ephemeral: bool, options: Options) -> None:
+async def _serve(
+    state: Path, api_port: int, gateway_port: int, *, ephemeral: bool, options: Options, lock: int
+) -> None:
     platform = Platform(state, options)
     try:
         stop = asyncio.Event()
@@ -121,13 +123,13 @@ async def _serve(state: Path, api_port: int, gateway_port: int, *, ephemeral: bo
         gateway_socket = _listen(options.bind, gateway_port, platform.store.fact("gateway_port"))
         platform.api_url, platform.gateway_url = _origin(api_socket), _origin(gateway_socket)
         await platform.begin()
-        servers = [await _Server(_api_config(platform)).begin(api_socket)]
-        # The gateway's socket takes connections from here on; its libraries load while the API answers.
+        server = await _Server(_api_config(platform)).begin(api_socket)
+        # The gateway's socket takes connections from here on; its process starts while the API answers.
         _announce(platform, state, _origin(api_socket))
         _log.info("It runs. SQLite %s keeps its state, which no other process can open.", sqlite3.sqlite_version)
-        servers.append(await _Server(await _gateway_config(platform)).begin(gateway_socket))
+        platform.entrance.open(gateway_socket, lock)
         await stop.wait()
-        await asyncio.gather(*(server.end() for server in servers))
+        await asyncio.gather(server.end(), platform.entrance.close())
     finally:
         await platform.close()
 
@@ -147,17 +149,6 @@ def _api_config(platform: Platform) -> uvicorn.Config:
         log_config=None,
         timeout_graceful_shutdown=2,
     )
-
-
-async def _gateway_config(platform: Platform) -> uvicorn.Config:
-    log = await platform.access_log()
-
-    def load() -> uvicorn.Config:
-        from createos_nb.platform.gateway import gateway_app, gateway_config
-
-        return gateway_config(gateway_app(platform.routes, log))
-
-    return await asyncio.to_thread(load)
 
 
 def _origin(listener: socket.socket) -> str:
@@ -192,16 +183,18 @@ def _stop_at_end_of_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) 
     threading.Thread(target=wait, daemon=True, name="end-of-input").start()
 
 
-def _take_lock(state: Path) -> None:
-    """Hold the state's lock, so that no second platform uses it, until nothing of this process is left."""
-    lock = os.open(state / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    # Somebody who only looks whether it runs holds the lock for a moment.
-    for _ in range(20):
+def _take_lock(file: Path, *, within_s: float) -> int:
+    """Hold a lock until nothing of this process is left, and return its descriptor."""
+    lock = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    until = time.monotonic() + within_s
+    while True:
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        time.sleep(0.05)
-    raise PlatformError(f"Another platform runs on {state}. Stop it with: {local_command('down', state)}.")
+            return lock
+        if time.monotonic() > until:
+            stop = local_command("down", file.parent)
+            raise PlatformError(f"Another platform runs on {file.parent}. Stop it with: {stop}.")
+        time.sleep(0.01)
 
 
 def main() -> None:
@@ -220,12 +213,15 @@ def main() -> None:
     state = arguments.state.resolve()
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        _take_lock(state)
+        # So that no second platform uses the state. Somebody who only looks whether it runs holds it for a moment.
+        _take_lock(state / "lock", within_s=1)
+        # It is the gateway's, too, which outlives a platform that was killed for a moment, with the port.
+        lock = _take_lock(state / "gateway.lock", within_s=10)
         (state / ADDRESS).unlink(missing_ok=True)
         try:
             ports = arguments.api_port, arguments.gateway_port
             ephemeral, options = arguments.ephemeral, Options.from_json(arguments.options)
-            asyncio.run(_serve(state, *ports, ephemeral=ephemeral, options=options))
+            asyncio.run(_serve(state, *ports, ephemeral=ephemeral, options=options, lock=lock))
         finally:
             (state / ADDRESS).unlink(missing_ok=True)
             if arguments.temporary:

@@ -1,24 +1,20 @@
 """Access log: one record per request the gateway answered, and the eight analytics computed over them.
 
-Records are collected in memory and written to a DuckDB file in batches, through Arrow: row by row DuckDB
-takes a hundred times as long. Every question writes what was collected first, so that an answer counts
-every request that was recorded before it. A killed platform loses the last quarter of a second.
+The gateway writes its records to files (`createos_nb.platform.gateway.recorder`), which DuckDB reads by itself: row
+by row it would take a hundred times as long. Every question takes over first what was recorded, so that an answer
+counts every request that was recorded before it. How far a file was taken over is written with its records, in one
+transaction, so that none counts twice, whoever is killed when.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
-import time
-from collections import deque
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
-import pyarrow as pa
 
 from createos_nb.api.analytics import (
     RPM,
@@ -31,21 +27,15 @@ from createos_nb.api.analytics import (
     SuccessPercentage,
 )
 from createos_nb.errors import PlatformError
-from createos_nb.platform.clock import Clock
+from createos_nb.platform.gateway.recorder import MAX_PATH, SUFFIX, line
 from createos_nb.platform.rollup import COUNTED, RollUp, total, transaction, window
 
 INTERVAL_S = 60
 """Length of an interval of `AccessLog.requests_over_time`, aligned to the minute."""
 TOP_PATHS = 10
 
-_BATCH_ROWS = 1_000
-_BATCH_S = 0.25
 _LARGEST_INSERT = 100_000
-_MOST_KEPT = 100_000
-_TRY_AGAIN_S = 1.0
-_MAX_PATH = 1_024
-
-_log = logging.getLogger(__name__)
+_BLOCK_BYTES = 65_536
 
 _TABLE = """
 create table if not exists requests (
@@ -61,20 +51,22 @@ create table if not exists requests (
     generated      boolean not null     -- part of a scenario's made-up history
 )
 """
-_ARROW = pa.schema(
-    [
-        ("environment_id", pa.string()),
-        ("arrived_us", pa.int64()),
-        ("deployment_id", pa.string()),
-        ("replica", pa.int32()),
-        ("method", pa.string()),
-        ("path", pa.string()),
-        ("status", pa.int16()),
-        ("duration_ms", pa.float32()),
-        ("bytes_sent", pa.int64()),
-        ("generated", pa.bool_()),
-    ]
+_FILES = """
+create table if not exists files (
+    name varchar primary key,
+    taken bigint not null               -- bytes of it whose records are in the table
 )
+"""
+_READ = """
+create or replace temp table made as select *, $generated as generated from read_csv(
+    $file, delim = '\t', header = false, quote = '', escape = '', nullstr = '', auto_detect = false,
+    ignore_errors = true,               -- a line that a full disk or a power failure cut off costs that record
+    columns = {
+        'environment_id': 'varchar', 'arrived_us': 'bigint', 'deployment_id': 'varchar', 'replica': 'integer',
+        'method': 'varchar', 'path': 'varchar', 'status': 'smallint', 'duration_ms': 'float', 'bytes_sent': 'bigint'
+    }
+)
+"""
 
 
 class AccessRecord(NamedTuple):
@@ -113,6 +105,7 @@ def _opened(path: Path) -> duckdb.DuckDBPyConnection:
         aside.replace(path)
     database = duckdb.connect(str(path), config={"threads": 2})
     database.execute(_TABLE)
+    database.execute(_FILES)
     return database
 
 
@@ -123,8 +116,8 @@ class AccessLog:
     ----------
     path
         The DuckDB file; made when missing.
-    clock
-        Of the platform; this machine's when not given.
+    recorded
+        Directory with what the gateway has recorded, and goes on recording; None for no gateway.
 
     Raises
     ------
@@ -132,74 +125,27 @@ class AccessLog:
         The file is damaged, or another process has it open.
     """
 
-    def __init__(self, path: Path, clock: Clock | None = None) -> None:
-        self._clock = clock if clock is not None else Clock()
-        self._collected: deque[AccessRecord] = deque()
+    def __init__(self, path: Path, recorded: Path | None = None) -> None:
+        self._recorded = recorded
+        self._batch = path.with_suffix(".batch")
         self._lock = threading.Lock()
-        self._some = threading.Event()
-        self._many = threading.Event()
-        self._closing = False
         try:
             self._database = _opened(path)
             self._rollup = RollUp(self._database)
+            self._taken: dict[str, int] = dict(self._database.execute("select name, taken from files").fetchall())
         except duckdb.Error as error:
             raise PlatformError(
                 f"The access log {path} cannot be opened: {str(error).splitlines()[0]} "
                 "Stop the other platform that uses it, or move the file away to begin a new one."
             ) from None
-        self._writer = threading.Thread(target=self._write_in_batches, name="access log", daemon=True)
-        self._writer.start()
-
-    def record(
-        self,
-        *,
-        environment_id: str | None,
-        deployment_id: str | None,
-        replica: int | None,
-        method: str,
-        path: str,
-        status: int,
-        duration_ms: float,
-        bytes_sent: int,
-        at: float | None = None,
-    ) -> None:
-        """Collect one record; it is in every answer from now on, and on disk a moment later.
-
-        Parameters
-        ----------
-        environment_id, deployment_id, replica
-            What answered; None where the gateway did by itself.
-        method, path, status
-            What was asked, and the answer's status; a query is cut off.
-        duration_ms, bytes_sent
-            How long the answer took and how large its body was.
-        at
-            Arrival in unix seconds by this machine's clock; now when not given.
-        """
-        self._collected.append(
-            AccessRecord(
-                environment_id,
-                (time.time() if at is None else at) + self._clock.ahead_s,
-                deployment_id,
-                replica,
-                method,
-                path.partition("?")[0][:_MAX_PATH],
-                status,
-                duration_ms,
-                bytes_sent,
-            )
-        )
-        if not self._some.is_set():
-            self._some.set()
-        elif len(self._collected) >= _BATCH_ROWS:
-            self._many.set()
 
     def extend(self, records: Iterable[AccessRecord]) -> None:
         """Add a made-up history; its records are marked as generated."""
         remaining = iter(records)
         while batch := list(islice(remaining, _LARGEST_INSERT)):
+            written = "".join(line(*record._replace(path=record.path[:MAX_PATH])) for record in batch)
             with self._lock:
-                self._insert(batch, generated=True)
+                self._insert(written.encode(), generated=True)
 
     def add_selected(self, query: str, rounds: Iterable[Mapping[str, Any]]) -> None:
         """Add the records that a query makes with each of the values; see `createos_nb.platform.history`."""
@@ -207,8 +153,7 @@ class AccessLog:
             with transaction(self._database):
                 for values in rounds:
                     self._database.execute(f"create or replace temp table made as {query}", dict(values))
-                    self._add("made")
-                self._database.execute("drop table if exists made")
+                    self._add_made()
             self._rollup.tidy()
 
     def forget(self, before_s: float) -> int:
@@ -230,16 +175,12 @@ class AccessLog:
         return int(deleted[0]) if deleted else 0
 
     def flush(self) -> None:
-        """Write what was collected."""
+        """Take over what was recorded."""
         with self._lock:
             self._flush()
 
     def close(self) -> None:
-        """Write what was collected and close the file."""
-        self._closing = True
-        self._some.set()
-        self._many.set()
-        self._writer.join()
+        """Take over what was recorded and close the file."""
         with self._lock:
             self._flush()
             self._database.close()
@@ -338,14 +279,14 @@ class AccessLog:
 
     def analytics(self, environment_id: str, start_s: int, end_s: int) -> Analytics:
         """Return all of the above but the requests over time."""
-        window = (environment_id, start_s, end_s)
+        of = (environment_id, start_s, end_s)
         return Analytics(
-            overall_requests=self.overall_requests(*window),
-            request_distribution=self.request_distribution(*window),
-            rpm=self.rpm(*window),
-            success_percentage=self.success_percentage(*window).success_percentage,
-            top_error_paths=self.top_error_paths(*window),
-            top_hit_paths=self.top_hit_paths(*window),
+            overall_requests=self.overall_requests(*of),
+            request_distribution=self.request_distribution(*of),
+            rpm=self.rpm(*of),
+            success_percentage=self.success_percentage(*of).success_percentage,
+            top_error_paths=self.top_error_paths(*of),
+            top_hit_paths=self.top_hit_paths(*of),
         )
 
     # --- the file -----------------------------------------------------------------------------------------
@@ -355,44 +296,50 @@ class AccessLog:
             self._flush()
             return list(self._database.execute(question, window(environment_id, start_s, end_s)).fetchall())
 
-    def _add(self, source: str) -> None:
-        self._database.execute(f"insert into requests by name select * from {source}")
-        self._rollup.add(source)
+    def _add_made(self) -> None:
+        self._database.execute("insert into requests by name select * from made")
+        self._rollup.add("made")
+        self._database.execute("drop table made")
 
     def _flush(self) -> None:
-        # By popping: a swap of the list would lose what another thread is just appending to it.
-        batch = []
-        with suppress(IndexError):
-            while True:
-                batch.append(self._collected.popleft())
-        if batch:
-            try:
-                self._insert(batch, generated=False)
-            except duckdb.Error:
-                self._collected.extendleft(reversed(batch[-_MOST_KEPT:]))
-                raise
+        files = sorted(self._recorded.glob(f"*{SUFFIX}")) if self._recorded is not None else []
+        for file in files:
+            taken = self._taken.get(file.name, 0)
+            # The last line may just be being written.
+            written = _written(file, taken)
+            if whole := written[: written.rfind(b"\n") + 1]:
+                self._insert(whole, generated=False, file=file.name, taken=taken + len(whole))
+            if file is not files[-1]:  # There is a later one: nothing more is written to it.
+                file.unlink()
+                self._taken.pop(file.name, None)
+                self._database.execute("delete from files where name = $name", {"name": file.name})
 
-    def _insert(self, records: list[AccessRecord], *, generated: bool) -> None:
-        columns = dict(zip(AccessRecord._fields, zip(*records, strict=True), strict=True))
-        columns["arrived_us"] = tuple(round(at * 1_000_000) for at in columns.pop("at"))
-        columns["generated"] = (generated,) * len(records)
-        self._database.register("batch", pa.table(columns, schema=_ARROW))
+    def _insert(self, written: bytes, *, generated: bool, file: str = "", taken: int = 0) -> None:
+        self._batch.touch(mode=0o600)
+        self._batch.write_bytes(written)
         try:
             with transaction(self._database):
-                self._add("batch")
+                self._database.execute(_READ, {"generated": generated, "file": str(self._batch)})
+                self._add_made()
+                if file:
+                    self._database.execute(
+                        "insert or replace into files values ($file, $taken)", {"file": file, "taken": taken}
+                    )
         finally:
-            self._database.unregister("batch")
+            self._batch.unlink()
+        if file:
+            self._taken[file] = taken
         self._rollup.tidy()
 
-    def _write_in_batches(self) -> None:
-        while not self._closing:
-            self._some.wait()
-            self._many.wait(_BATCH_S)
-            self._some.clear()
-            self._many.clear()
-            try:
-                self.flush()
-            except duckdb.Error as error:  # Of a full disk, for one; what was collected waits until there is room.
-                _log.error("Access records cannot be written: %s", str(error).splitlines()[0])
-                time.sleep(_TRY_AGAIN_S)
-                self._some.set()
+
+def _written(file: Path, taken: int) -> bytes:
+    """Return what was written to a file beyond what was taken over; the rest of it is zeros."""
+    blocks = []
+    with file.open("rb") as stream:
+        stream.seek(taken)
+        while block := stream.read(_BLOCK_BYTES):
+            end = block.find(b"\0")
+            blocks.append(block if end < 0 else block[:end])
+            if end >= 0:
+                break
+    return b"".join(blocks)

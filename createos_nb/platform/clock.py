@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -12,10 +13,16 @@ class Clock:
     """The time of one platform: this machine's, and what it was moved by. It is as it was after a restart.
 
     What lasts by itself stays as it is: builds, answers of applications, timeouts of the network.
+
+    Attributes
+    ----------
+    on_move
+        Called with by how much it is ahead, whenever it was moved.
     """
 
     def __init__(self) -> None:
         self.ahead_s = 0.0
+        self.on_move: Callable[[float], None] | None = None
         self._moved = asyncio.Event()
 
     def time(self) -> float:
@@ -35,6 +42,8 @@ class Clock:
             By how much; negative for back.
         """
         self.ahead_s += seconds
+        if self.on_move is not None:
+            self.on_move(self.ahead_s)
         self._moved.set()
         self._moved = asyncio.Event()
 

@@ -23,12 +23,12 @@ from createos_nb.platform.buildlogs import BuildLogs
 from createos_nb.platform.clock import Clock
 from createos_nb.platform.downloads import Downloads
 from createos_nb.platform.endpoints import Endpoints
+from createos_nb.platform.entrance import Entrance
 from createos_nb.platform.faults import Faults
 from createos_nb.platform.lifecycle import Lifecycle
 from createos_nb.platform.options import Options
 from createos_nb.platform.pipeline import Pipeline
 from createos_nb.platform.processes import Supervisor
-from createos_nb.platform.routes import Routes
 from createos_nb.platform.runtimelogs import RuntimeLogs
 from createos_nb.platform.service import DATABASE
 from createos_nb.platform.serving import Serving
@@ -67,22 +67,23 @@ class Platform:
         self.store = Store(state / DATABASE, fresh=not self._key_file.exists(), clock=self.clock)
         sources = state / "sources"
         sources.mkdir(mode=0o700, exist_ok=True)
-        self.routes = Routes(self.clock.time)
         runtime_logs = RuntimeLogs(state / "runtime-logs", clock=self.clock.time)
         # Of the path, so that a copied state does not take the original's processes for its own.
         owner = hashlib.sha256(os.fsencode(state)).hexdigest()[:16]
+        self.entrance = Entrance(state / "requests", self.clock, owner=owner)
+        self.entrance.on_full = self._take_over_records
         supervisor = Supervisor(runtime_logs, owner=owner, clock=self.clock)
         self.cgroups = supervisor.cgroups
         self.lifecycle = Lifecycle(
             self.store,
-            Serving(supervisor, self.routes, clock=self.clock),
+            Serving(supervisor, self.entrance, clock=self.clock),
             supervisor,
             runtime_logs,
             Pipeline(self.store, supervisor, BuildLogs(state / "build-logs", self.clock), sources, owner=owner),
         )
         self.transitions = self.lifecycle.pipeline.transitions
         self.endpoints = Endpoints(self.store, self.lifecycle.serving)
-        self.sleep = Sleep(self.lifecycle, self.routes, self.clock, self.endpoints, idle_s=options.idle_s)
+        self.sleep = Sleep(self.lifecycle, self.entrance, self.clock, self.endpoints, idle_s=options.idle_s)
         self.api_url = ""
         self.gateway_url = ""
         self.downloads = Downloads(self.clock)
@@ -113,6 +114,13 @@ class Platform:
                 self.lifecycle.runtime_logs.forget(self.clock.time() - logs_s)
             await self.clock.sleep(min(*kept, _LOOK_AT_LEAST_S) / 4)
 
+    def _take_over_records(self) -> None:
+        self.lifecycle.run(self._flush())
+
+    async def _flush(self) -> None:
+        log = await self.access_log()
+        await asyncio.to_thread(log.flush)
+
     async def access_log(self) -> AccessLog:
         """Return the access log, opened at first use: its database engine loads longer than all the rest.
 
@@ -123,7 +131,7 @@ class Platform:
         """
         if self._access_log is None:
             self._access_log = asyncio.create_task(
-                asyncio.to_thread(_open_access_log, self._access_log_file, self.clock)
+                asyncio.to_thread(_open_access_log, self._access_log_file, self.state / "requests")
             )
         return await asyncio.shield(self._access_log)
 
@@ -166,6 +174,7 @@ class Platform:
 
     async def close(self) -> None:
         """End the applications, write what is buffered, close the files."""
+        await self.entrance.close()
         await self.sleep.close()
         await self.lifecycle.close()
         self.lifecycle.runtime_logs.close()
@@ -175,10 +184,10 @@ class Platform:
         self.store.close()
 
 
-def _open_access_log(path: Path, clock: Clock) -> AccessLog:
+def _open_access_log(path: Path, recorded: Path) -> AccessLog:
     from createos_nb.platform.accesslog import AccessLog
 
-    return AccessLog(path, clock)
+    return AccessLog(path, recorded)
 
 
 @dataclass(frozen=True)

@@ -7,37 +7,12 @@ import os
 import socket
 from contextlib import suppress
 from ipaddress import ip_address
-from pathlib import Path
 
 import psutil
 
 from createos_nb.platform.children import Child
 
 _LOOPBACK = "127.0.0.1"
-_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
-_LISTEN = "0A"
-
-
-def listening(port: int) -> frozenset[int] | None:
-    """Return the inodes of the sockets that listen on a port, on any address; None where the kernel hides them.
-
-    A socket's inode is its identity: another program on the same port has another.
-    """
-    found = set()
-    for path in _TABLES:
-        try:
-            with path.open() as table:
-                next(table)
-                for line in table:
-                    _, local, _, state, *rest = line.split()
-                    if state != _LISTEN:
-                        break  # Those that listen come first.
-                    if int(local.rpartition(":")[2], 16) == port:
-                        found.add(int(rest[5]))
-        except FileNotFoundError:
-            if path is _TABLES[0]:
-                return None
-    return frozenset(found)
 
 
 def sockets(child: Child) -> frozenset[int]:

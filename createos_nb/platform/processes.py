@@ -15,6 +15,7 @@ from createos_nb.platform import limits, ports
 from createos_nb.platform.cgroups import MAX_PROCESSES, Cgroups, Group
 from createos_nb.platform.children import Child, Variables, end_owned, environment
 from createos_nb.platform.clock import Clock
+from createos_nb.platform.listening import listening
 
 if TYPE_CHECKING:
     from createos_nb.platform.builds import Artefact
@@ -98,12 +99,12 @@ class Process:
 
     def has_port(self) -> bool:
         """Whether it is still the application that listens on its port, and not whoever has it since it ended."""
-        listening = ports.listening(self.port)
-        if listening is None:
+        found = listening(self.port)
+        if found is None:
             return self.child.running
-        if not listening <= self.sockets:  # It may have opened the port anew.
+        if not found <= self.sockets:  # It may have opened the port anew.
             self.sockets = ports.sockets(self.child)
-        return bool(listening) and listening <= self.sockets
+        return bool(found) and found <= self.sockets
 
     def limit(self, *, memory_mb: int | None, cpu_millicores: int | None) -> None:
         """Change its limits; None for none."""

@@ -181,7 +181,7 @@ def _directory(state: Path | None, *, ephemeral: bool) -> Path:
     directory = (state if state is not None else default_state()).resolve()
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        strangers = {path.name for path in directory.iterdir()} - {"platform.log", "lock"}
+        strangers = {path.name for path in directory.iterdir()} - {"platform.log", "lock", "gateway.lock"}
         if strangers and not (directory / DATABASE).exists() and not (directory / "key").exists():
             raise PlatformError(
                 f"{directory} holds other files, such as {min(strangers)}. Name an empty directory, or a new one."

@@ -12,8 +12,8 @@ from weakref import WeakValueDictionary
 
 from createos_nb.platform.children import Variables
 from createos_nb.platform.clock import Clock
+from createos_nb.platform.entrance import Entrance
 from createos_nb.platform.processes import PortTaken, Process, StartFailed, Supervisor
-from createos_nb.platform.routes import Routes, Upstream
 
 if TYPE_CHECKING:
     from createos_nb.platform.builds import Artefact
@@ -53,7 +53,7 @@ class Serving:
     supervisor
         Starts and ends the processes; its ``on_exit`` becomes this object's.
     routes
-        Where the gateway looks.
+        What tells the gateway where to look.
     backoff_s
         Pauses before the restarts of a replica that keeps ending.
     clock
@@ -68,7 +68,7 @@ class Serving:
     def __init__(
         self,
         supervisor: Supervisor,
-        routes: Routes,
+        routes: Entrance,
         *,
         backoff_s: Sequence[float] = BACKOFF_S,
         clock: Clock | None = None,
@@ -142,6 +142,7 @@ class Serving:
                 return False
             self._served[environment_id] = new
             self._route(new)
+            await self._routes.settled()
             if old is not None:
                 self._retire(old, tuple(old.processes.values()))
             return True
@@ -197,11 +198,11 @@ class Serving:
             Whether it sleeps.
         """
         async with self._lock(environment_id):
-            if self._routes.unused_since(environment_id) > unused_since:
+            if not await self._routes.rest(environment_id, hosts, unused_since=unused_since):
                 return False
             served = self._served.pop(environment_id, None)
-            self._routes.replace(environment_id, hosts, ())
-            self._routes.asleep.add(environment_id)
+            # Once more: a replica that ended meanwhile, or came back, has set what answers.
+            self._routes.replace(environment_id, hosts, (), asleep=True)
             if served is not None:
                 await asyncio.gather(*(self._drain(process) for process in served.processes.values()))
             return True
@@ -210,6 +211,7 @@ class Serving:
         """Serve nothing in an environment, and forget its hosts."""
         async with self._lock(environment_id):
             self._routes.remove(environment_id)
+            await self._routes.settled()
             served = self._served.pop(environment_id, None)
             if served is not None:
                 await asyncio.gather(*(self._supervisor.stop(process) for process in served.processes.values()))
@@ -232,9 +234,7 @@ class Serving:
         """Set the hosts by which an environment is reached; while it serves nothing they answer 503, or wake it."""
         served = self._served.get(environment_id)
         if served is None:
-            self._routes.replace(environment_id, hosts, ())
-            if asleep:
-                self._routes.asleep.add(environment_id)
+            self._routes.replace(environment_id, hosts, (), asleep=asleep or None)
         else:
             served.hosts = tuple(hosts)
             self._route(served)
@@ -285,6 +285,7 @@ class Serving:
             raise
         self._served[new.environment_id] = new
         self._route(new)
+        await self._routes.settled()
 
     async def _start_one(self, served: _Served, number: int) -> Process:
         return await self._supervisor.start(
@@ -298,9 +299,7 @@ class Serving:
         )
 
     def _route(self, served: _Served) -> None:
-        self._routes.replace(
-            served.environment_id, served.hosts, [_upstream(process) for process in served.processes.values()]
-        )
+        self._routes.replace(served.environment_id, served.hosts, tuple(served.processes.values()))
 
     def _retire(self, served: _Served, processes: Sequence[Process]) -> None:
         """Take processes out of the route and end each after its last request."""
@@ -313,7 +312,7 @@ class Serving:
     async def _drain(self, process: Process) -> None:
         try:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._routes.drained(_upstream(process)), _DRAIN_WITHIN_S)
+                await asyncio.wait_for(self._routes.drained(process), _DRAIN_WITHIN_S)
         finally:
             await self._supervisor.stop(process)
 
@@ -356,10 +355,3 @@ class Serving:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _upstream(process: Process) -> Upstream:
-    return Upstream(
-        *(process.host, process.port, process.environment_id or "", process.deployment_id, process.replica),
-        process.has_port,
-    )

@@ -14,9 +14,9 @@ from createos_nb.api.deployments import Deployment
 from createos_nb.api.environments import Environment
 from createos_nb.platform.clock import Clock
 from createos_nb.platform.endpoints import PREFIX, Endpoints, names_of
+from createos_nb.platform.entrance import Entrance
 from createos_nb.platform.lifecycle import Lifecycle
 from createos_nb.platform.processes import StartFailed
-from createos_nb.platform.routes import Routes
 
 MAX_WAITING = 500
 """How many requests may wait for one environment to wake; further ones are refused at once."""
@@ -43,7 +43,7 @@ class Sleep:
     def __init__(
         self,
         lifecycle: Lifecycle,
-        routes: Routes,
+        routes: Entrance,
         clock: Clock,
         endpoints: Endpoints,
         *,
@@ -71,7 +71,7 @@ class Sleep:
             await self._clock.sleep(self.idle_s / _LOOKS)
             idle_since = self._clock.time() - self.idle_s
             for environment_id in self._serving.environment_ids:
-                if self._routes.unused_since(environment_id) <= idle_since:
+                if await self._routes.unused_since(environment_id) <= idle_since:
                     await self._doze(environment_id, idle_since)
 
     async def _doze(self, environment_id: str, unused_since: float) -> None:
@@ -150,7 +150,7 @@ class Sleep:
                 del self._waiting[environment_id]
         if failure is None and environment_id not in self._woken:
             self._woken.add(environment_id)
-            self._make_room(environment_id)
+            await self._make_room(environment_id)
         return failure
 
     def _begin(self, environment_id: str) -> asyncio.Task[str | None]:
@@ -214,11 +214,12 @@ class Sleep:
             )
         ]
 
-    def _make_room(self, but: str) -> None:
+    async def _make_room(self, but: str) -> None:
         """Put the environment to sleep again that was not used for longest, when requests woke too many."""
         self._woken.intersection_update(self._serving.environment_ids)
         if len(self._woken) > MAX_WOKEN:
-            since, longest = min((self._routes.unused_since(each), each) for each in self._woken - {but})
+            used = [(await self._routes.unused_since(each), each) for each in self._woken - {but}]
+            since, longest = min(used, default=(math.inf, ""))
             if since < math.inf:
                 self._woken.discard(longest)
                 self._lifecycle.run(self._doze(longest, since))

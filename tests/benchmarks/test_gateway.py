@@ -1,19 +1,26 @@
 """Requests a second and added latency of the gateway, recording on, beside nginx and bare ASGI proxies.
 
 All pass on to the same upstream and are asked by the same client, which take their share of the cores as well:
-only the ratios mean something.
+only the ratios mean something. The gateway is the platform's, a process beside that of the API, whose own answers
+are timed while the gateway is at rest and while it is busy.
 """
 
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import shutil
 import subprocess
 import sys
 import time
 from contextlib import ExitStack
 
+import httpx
+import psutil
 import pytest
+
+from createos_nb.platform import ports, service
+from createos_nb.platform.service import Address
 
 SECONDS = 0.7
 CONNECTIONS = (1, 32)
@@ -21,7 +28,7 @@ HOST = "production.shop.localhost"
 REQUEST = f"GET /path?x=1 HTTP/1.1\r\nHost: {HOST}\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n".encode()
 
 UPSTREAM = """
-import asyncio
+import asyncio, os
 ANSWER = b"HTTP/1.1 200 OK\\r\\nContent-Type: text/plain\\r\\nContent-Length: 2\\r\\n\\r\\nok"
 class Server(asyncio.Protocol):
     def connection_made(self, transport):
@@ -30,8 +37,7 @@ class Server(asyncio.Protocol):
         *whole, self.rest = (self.rest + data).split(b"\\r\\n\\r\\n")
         self.transport.write(ANSWER * len(whole))
 async def main():
-    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", int(os.environ["PORT"]))
     await server.serve_forever()
 asyncio.run(main())
 """
@@ -48,14 +54,22 @@ def bare(app):
     quiet = {"lifespan": "off", "access_log": False, "log_level": "critical"}
     serve(uvicorn.Config(app, http="httptools", loop="asyncio", **quiet))
 """
-GATEWAY = """
+PLATFORM = """
 import pathlib, sys
-from createos_nb.platform.accesslog import AccessLog
-from createos_nb.platform.gateway import gateway_app, gateway_config
-from createos_nb.platform.routes import Routes, Upstream
-routes = Routes()
-routes.replace("env", ["production.shop.localhost"], [Upstream("127.0.0.1", int(sys.argv[1]), "env", "dep", 0)])
-serve(gateway_config(gateway_app(routes, AccessLog(pathlib.Path(sys.argv[2])))))
+from createos_nb.platform import __main__ as program
+from createos_nb.platform.builds import Artefact
+from createos_nb.platform.platform import Platform
+directory, begin = pathlib.Path(sys.argv[2]).parent, Platform.begin
+async def begin_with_upstream(self):
+    await begin(self)
+    # Without the limits that a deployment has, which would be measured instead of the gateway.
+    await self.lifecycle.serving.serve(
+        "env", hosts=["production.shop.localhost"], deployment_id="dep", variables={}, replicas=1, memory_mb=None,
+        artefact=Artefact(directory, (sys.executable, "upstream.py"), {}, 8080),
+    )
+    print(self.lifecycle.serving.processes_of("env")[0].port, flush=True)
+Platform.begin = begin_with_upstream
+program.main()
 """
 AIOHTTP = """
 import aiohttp, sys
@@ -109,8 +123,6 @@ def nginx(stack: ExitStack, directory, upstream: int) -> int | None:
     program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
     if program is None:
         return None
-    from createos_nb.platform import ports
-
     port = ports.free()
     (directory / "conf").write_text(NGINX.format(directory=directory, upstream=upstream, port=port))
     process = subprocess.Popen([program, "-c", str(directory / "conf"), "-e", "/dev/null"])
@@ -121,10 +133,10 @@ def nginx(stack: ExitStack, directory, upstream: int) -> int | None:
     return port
 
 
-async def asked(port: int, connections: int) -> tuple[float, list[float]]:
+async def asked(port: int, connections: int, seconds: float = SECONDS) -> tuple[float, list[float]]:
     """Ask on so many connections at once; return requests a second and every latency in ms, ascending."""
     took: list[float] = []
-    end = time.perf_counter() + SECONDS
+    end = time.perf_counter() + seconds
 
     async def one() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -141,16 +153,52 @@ async def asked(port: int, connections: int) -> tuple[float, list[float]]:
     return len(took) / (time.perf_counter() - began), sorted(took)
 
 
+def memory(pid: int) -> str:
+    """Resident and proportional memory of a platform and its gateway, which an application is no part of."""
+    platform = psutil.Process(pid)
+    parts = {"platform": platform}
+    for child in platform.children():
+        name = next((name for name in ("platform.gateway", "keeper.py") if name in " ".join(child.cmdline())), None)
+        if name is not None:
+            parts[name] = child
+    sizes = {name: process.memory_full_info() for name, process in parts.items()}
+    lines = [f"{name} {size.rss / 1e6:.0f} / {size.pss / 1e6:.0f}" for name, size in sizes.items()]
+    both = (sum(size.rss for size in sizes.values()), sum(size.pss for size in sizes.values()))
+    return f"{', '.join(lines)}, together {both[0] / 1e6:.0f} / {both[1] / 1e6:.0f} MB"
+
+
+def load(port: int, seconds: float) -> None:
+    """Keep 32 connections busy, from a process of its own."""
+    asyncio.run(asked(port, 32, seconds))
+
+
+def listed(address: Address) -> list[float]:
+    """Ask the API for a list, one request after the other, and return every latency in ms, ascending."""
+    headers = {"X-Api-Key": address.api_key().reveal()}
+    took = []
+    with httpx.Client(base_url=address.api_url, headers=headers, trust_env=False) as http:
+        end = time.perf_counter() + 2 * SECONDS
+        while (began := time.perf_counter()) < end:
+            assert http.get("/v1/projects").status_code == 200
+            took.append((time.perf_counter() - began) * 1000)
+    return sorted(took)
+
+
 @pytest.mark.timeout(120)
 def test_the_gateway_beside_nginx_and_bare_proxies(tmp_path, capsys):
+    (tmp_path / "upstream.py").write_text(UPSTREAM)
+    state = tmp_path / "state"
     with ExitStack() as stack:
-        upstream = started(stack, sys.executable, "-c", UPSTREAM)
+        upstream = started(stack, sys.executable, "-c", PLATFORM, "--state", str(state))
+        while (address := service.status(state)) is None:
+            time.sleep(0.01)
+        gateway = int(address.gateway_url.rpartition(":")[2])
+        asyncio.run(asked(gateway, 1))
+        at_rest = memory(address.pid)
         to = str(upstream)
         ways: dict[str, int | None] = {
             "direct": upstream,
-            "createos_nb gateway, recording": started(
-                stack, sys.executable, "-c", SERVE + GATEWAY, to, str(tmp_path / "access.duckdb")
-            ),
+            "createos_nb gateway, recording": gateway,
             "nginx": nginx(stack, tmp_path, upstream),
             "uvicorn + aiohttp, bare": started(stack, sys.executable, "-c", SERVE + AIOHTTP, to),
             "uvicorn + httpx, bare": started(stack, sys.executable, "-c", SERVE + HTTPX, to),
@@ -167,5 +215,20 @@ def test_the_gateway_beside_nginx_and_bare_proxies(tmp_path, capsys):
                 direct = direct or took
                 p50, p99 = (took[int(len(took) * q)] - direct[int(len(direct) * q)] for q in (0.5, 0.99))
                 lines.append(f"{name:34}{connections:>4}{rate:>11,.0f}{p50:>12.2f}{p99:>12.2f}")
+        lines.append("\nlist of the API, one at a time, while 32 connections keep busy:   p50 ms      p99 ms")
+        for name, port in (("nobody", None), *((name, ways[name]) for name in ways if "httpx" not in name)):
+            busy = multiprocessing.get_context("spawn").Process(target=load, args=(port, 4 * SECONDS + 2))
+            if port is not None:
+                busy.start()
+                stack.callback(busy.join)
+                stack.callback(busy.terminate)
+                asyncio.run(asked(port, 1))  # It has begun by then.
+            took = listed(address)
+            lines.append(f"{name:58}{took[len(took) // 2]:>12.2f}{took[len(took) * 99 // 100]:>12.2f}")
+            if port is not None:
+                busy.terminate()
+        lines.append(f"\nRSS / PSS at rest: {at_rest}")
+        lines.append(f"afterwards: {memory(address.pid)}")
+        service.stop(state)
     with capsys.disabled():
         print(f"\n\n{'':34}{'c':>4}{'requests/s':>11}{'p50 +ms':>12}{'p99 +ms':>12}", *lines, sep="\n")

@@ -170,6 +170,18 @@ def http(platform, http_of):
     return http_of(platform)
 
 
+def is_platforms(process: psutil.Process) -> bool:
+    """Whether it is the platform's own gateway, or the keeper, which is there to outlive it for a moment."""
+    with suppress(psutil.NoSuchProcess):
+        return any("keeper.py" in word or "platform.gateway" in word for word in process.cmdline())
+    return False
+
+
+def applications(platform: psutil.Process) -> list[psutil.Process]:
+    """The processes that a platform started for others."""
+    return [process for process in platform.children() if not is_platforms(process)]
+
+
 @dataclass
 class Own:
     """A platform that a test may stop, kill and start again."""

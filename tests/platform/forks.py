@@ -17,9 +17,7 @@ from createos_nb.platform import __main__ as program
 from createos_nb.platform.service import Address
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
-    ["createos_nb.platform.__main__", "createos_nb.platform.accesslog", "createos_nb.platform.gateway", __name__]
-)
+_FORKS.set_forkserver_preload(["createos_nb.platform.__main__", "createos_nb.platform.accesslog", __name__])
 
 
 def _run(state: str) -> None:

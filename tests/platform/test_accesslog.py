@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 
 import duckdb
@@ -12,6 +13,7 @@ import pytest
 from createos_nb.errors import PlatformError
 from createos_nb.platform import rollup
 from createos_nb.platform.accesslog import AccessLog, AccessRecord
+from createos_nb.platform.gateway.recorder import Recorder
 
 NOON = 1_800_000_000  # a whole minute
 PATHS = ["/", "/products", "/products/1", "/cart", "/checkout", *(f"/page/{n}" for n in range(12))]
@@ -19,8 +21,16 @@ STATUSES = [101, 200, 201, 204, 301, 304, 400, 404, 499, 500, 502, 503]
 
 
 @pytest.fixture
-def log(tmp_path):
-    log = AccessLog(tmp_path / "access.duckdb")
+def recorder(tmp_path):
+    """What the gateway records with."""
+    recorder = Recorder(tmp_path / "requests")
+    yield recorder
+    recorder.close()
+
+
+@pytest.fixture
+def log(tmp_path, recorder):
+    log = AccessLog(tmp_path / "access.duckdb", tmp_path / "requests")
     yield log
     log.close()
 
@@ -116,10 +126,10 @@ def from_the_log(log, start, end):
     ids=["aligned", "not aligned", "one second", "everything", "without requests"],
 )
 @pytest.mark.parametrize("seed", range(3))
-def test_every_number_equals_an_independent_computation(log, seed, start, end):
+def test_every_number_equals_an_independent_computation(log, recorder, seed, start, end):
     records = known_traffic(seed)
     for record in records:
-        log.record(**record._asdict())
+        recorder.record(**record._asdict())
     expected = independently(records, start, end)
     assert from_the_log(log, start, end) == expected
 
@@ -132,96 +142,130 @@ def test_every_number_equals_an_independent_computation(log, seed, start, end):
     assert together.request_distribution == log.request_distribution("env", start, end)
 
 
-def test_a_request_counts_as_soon_as_it_is_recorded(log):
+def test_a_request_counts_as_soon_as_it_is_recorded(log, recorder):
     for number in range(1, 50):
-        log.record(**a_record())
+        recorder.record(**a_record())
         assert log.overall_requests("env", NOON, NOON + 60).total == number
 
 
-def test_the_windows_start_is_in_and_its_end_is_not(log):
+def test_the_windows_start_is_in_and_its_end_is_not(log, recorder):
     for at in (NOON - 0.001, NOON, NOON + 59.999, NOON + 60):
-        log.record(**a_record(at=at))
+        recorder.record(**a_record(at=at))
     assert log.overall_requests("env", NOON, NOON + 60).total == 2
 
 
-def test_every_minute_has_a_row_also_those_without_requests(log):
-    log.record(**a_record(at=NOON + 130))
+def test_every_minute_has_a_row_also_those_without_requests(log, recorder):
+    recorder.record(**a_record(at=NOON + 130))
     rows = log.requests_over_time("env", NOON + 1, NOON + 299)
     assert [row.timestamp for row in rows] == [NOON + 60 * n for n in range(5)]
     assert [row.count for row in rows] == [0, 0, 1, 0, 0]
 
 
-def test_a_query_is_not_part_of_a_path(log):
-    log.record(**a_record(path="/search?q=1"))
-    log.record(**a_record(path="/search?q=2"))
+def test_a_query_is_not_part_of_a_path(log, recorder):
+    recorder.record(**a_record(path="/search?q=1"))
+    recorder.record(**a_record(path="/search?q=2"))
     assert [(row.path, row.count) for row in log.top_hit_paths("env", NOON, NOON + 60)] == [("/search", 2)]
 
 
-def test_a_path_that_looks_like_sql_is_only_a_path(log):
+def test_a_path_that_looks_like_sql_is_only_a_path(log, recorder):
     path = "/'; drop table requests; --"
-    log.record(**a_record(path=path, environment_id="env'; --", status=500))
+    recorder.record(**a_record(path=path, environment_id="env'; --", status=500))
     assert log.top_error_paths("env'; --", NOON, NOON + 60)[0].path == path
 
 
-def test_without_a_time_a_record_is_of_now(log):
-    log.record(**a_record(at=None))
+def test_without_a_time_a_record_is_of_now(log, recorder):
+    recorder.record(**a_record(at=None))
     assert log.overall_requests("env", NOON, 2**33).total + log.overall_requests("env", 0, NOON).total == 1
 
 
-def test_records_arrive_on_disk_by_themselves(log, tmp_path):
-    log.record(**a_record())
-    written = threading.Event()
-    insert = log._insert
-
-    def watched(*args, **kwargs):
-        insert(*args, **kwargs)
-        written.set()
-
-    log._insert = watched
-    log.record(**a_record())
-    assert written.wait(5)
+def test_records_arrive_on_disk_by_themselves(recorder, tmp_path):
+    recorder.record(**a_record(path="/by-itself"))
+    [file] = (tmp_path / "requests").iterdir()
+    assert b"/by-itself" in file.read_bytes()
 
 
-def test_nothing_is_lost_between_many_threads_and_the_writer(log):
-    def record_many():
-        for _ in range(5_000):
-            log.record(**a_record())
+def test_nothing_is_lost_between_many_threads_and_the_writer(log, tmp_path):
+    """Who records goes on from file to file while others ask."""
+    recorder = Recorder(tmp_path / "requests", segment_bytes=20_000)
+    recorded = threading.Event()
+    seen: list[list[int]] = [[] for _ in range(4)]
 
-    threads = [threading.Thread(target=record_many) for _ in range(4)]
+    def ask(totals):
+        while not recorded.is_set():
+            totals.append(log.overall_requests("env", NOON, NOON + 60).total)
+
+    threads = [threading.Thread(target=ask, args=(totals,)) for totals in seen]
     for thread in threads:
         thread.start()
-    seen = []
-    while any(thread.is_alive() for thread in threads):
-        seen.append(log.overall_requests("env", NOON, NOON + 60).total)
-    assert seen == sorted(seen)
+    for number in range(20_000):
+        recorder.record(**a_record())
+        if not number % 100:
+            time.sleep(0)
+    recorded.set()
+    for thread in threads:
+        thread.join()
+    assert all(totals == sorted(totals) for totals in seen)
     assert log.overall_requests("env", NOON, NOON + 60).total == 20_000
+    assert len(list((tmp_path / "requests").iterdir())) == 1, "what was taken over is deleted"
+    recorder.close()
 
 
 def test_records_survive_a_restart(tmp_path):
-    path = tmp_path / "access.duckdb"
-    first = AccessLog(path)
-    first.record(**a_record())
-    first.close()
-    second = AccessLog(path)
-    assert second.overall_requests("env", NOON, NOON + 60).total == 1
-    second.close()
+    for number in range(1, 4):
+        recorder = Recorder(tmp_path / "requests")
+        log = AccessLog(tmp_path / "access.duckdb", tmp_path / "requests")
+        recorder.record(**a_record())
+        assert log.overall_requests("env", NOON, NOON + 60).total == number
+        recorder.close()
+        log.close()
+    recorder = Recorder(tmp_path / "requests")
+    recorder.record(**a_record())
+    recorder.close()
+    log = AccessLog(tmp_path / "access.duckdb", tmp_path / "requests")
+    assert log.overall_requests("env", NOON, NOON + 60).total == 4
+    log.close()
 
 
-def test_flushed_records_survive_a_killed_platform(tmp_path):
+def test_no_record_is_lost_with_a_gateway_that_is_killed(log, tmp_path):
+    program = f"""
+import os, pathlib, signal
+from createos_nb.platform.gateway.recorder import Recorder
+recorder = Recorder(pathlib.Path({str(tmp_path / "requests")!r}))
+for n in range(2000):
+    recorder.record(**{a_record()!r})
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
+    assert log.overall_requests("env", NOON, NOON + 60).total == 2_000
+
+
+def test_flushed_records_survive_a_killed_platform(tmp_path, recorder):
+    for _ in range(2_000):
+        recorder.record(**a_record())
     path = tmp_path / "access.duckdb"
     program = f"""
 import os, pathlib, signal
 from createos_nb.platform.accesslog import AccessLog
-log = AccessLog(pathlib.Path({str(path)!r}))
-for n in range(2000):
-    log.record(**{a_record()!r})
+log = AccessLog(pathlib.Path({str(path)!r}), pathlib.Path({str(tmp_path / "requests")!r}))
 log.flush()
 os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
-    log = AccessLog(path)
+    # They are taken over, and those of the gateway's file do not count twice.
+    log = AccessLog(path, tmp_path / "requests")
     assert log.overall_requests("env", NOON, NOON + 60).total == 2_000
+    recorder.record(**a_record())
+    assert log.overall_requests("env", NOON, NOON + 60).total == 2_001
     log.close()
+
+
+def test_a_line_that_a_full_disk_cut_off_costs_that_record_alone(log, recorder, tmp_path):
+    recorder.record(**a_record())
+    recorder.close()
+    [file] = (tmp_path / "requests").iterdir()
+    with file.open("ab") as lines:
+        lines.write(b"env\t18\nenv\tx\tdep\t0\tGET\t/\xff\t200\t1\t1\n\n" + file.read_bytes() + b"env\t1800")
+    assert log.overall_requests("env", NOON, NOON + 60).total == 2
 
 
 def test_a_platform_killed_while_it_made_the_file_starts_again(tmp_path):
@@ -229,15 +273,15 @@ def test_a_platform_killed_while_it_made_the_file_starts_again(tmp_path):
     path.touch()  # as DuckDB leaves it when it is killed between making the file and writing to it
     path.with_suffix(".new").write_bytes(b"half of a header")
     log = AccessLog(path)
-    log.record(**a_record())
+    log.extend([AccessRecord(**a_record())])
     assert log.analytics("env", NOON, NOON + 60).overall_requests.total == 1
     log.close()
     assert [path.name for path in tmp_path.glob("access*")] == ["access.duckdb"]
 
 
-def test_a_made_up_history_counts_and_is_marked(log, tmp_path):
+def test_a_made_up_history_counts_and_is_marked(log, recorder, tmp_path):
     log.extend(AccessRecord(**a_record(at=NOON + number / 1000)) for number in range(1_000))
-    log.record(**a_record())
+    recorder.record(**a_record())
     assert log.overall_requests("env", NOON, NOON + 60).total == 1_001
     log.close()
     with duckdb.connect(str(tmp_path / "access.duckdb")) as database:

@@ -11,8 +11,9 @@ import pytest
 import uvicorn
 from yarl import URL
 
-from createos_nb.platform.accesslog import AccessLog
-from createos_nb.platform.gateway import Routes, Upstream, gateway_app, gateway_config
+from createos_nb.platform.gateway.routes import Routes, Upstream
+from tests.platform.gateways import Recorded
+from tests.platform.gateways import gateway as serving_gateway
 
 pytestmark = pytest.mark.anyio
 
@@ -135,19 +136,19 @@ def routes():
 
 
 @pytest.fixture
-def log(tmp_path):
-    log = AccessLog(tmp_path / "access.duckdb")
-    yield log
-    log.close()
+def recorded(tmp_path):
+    recorded = Recorded(tmp_path)
+    yield recorded
+    recorded.close()
 
 
 @pytest.fixture
-def records(log):
+def records(recorded):
     """All access records so far, oldest first."""
 
     def read():
-        log.flush()
-        return log._database.execute(
+        recorded.log.flush()
+        return recorded.log._database.execute(
             "select environment_id, deployment_id, replica, method, path, status, bytes_sent from requests "
             "order by arrived_us"
         ).fetchall()
@@ -176,9 +177,9 @@ async def upstream(application):
 
 
 @pytest.fixture
-async def gateway(routes, log, upstream):
+async def gateway(routes, recorded, upstream):
     routes.replace("env", [HOST], [upstream])
-    async with serving(gateway_config(gateway_app(routes, log, answer_within_s=0.5))) as port:
+    async with serving_gateway(routes, recorded.recorder, answer_within_s=0.5) as port:
         yield port
 
 
@@ -447,16 +448,16 @@ async def test_a_host_that_moved_belongs_to_its_new_environment_alone(routes, up
     assert routes.pick("y.localhost") == upstream
 
 
-async def test_drained_waits_for_the_last_request(client, routes, upstream, application):
+async def test_drained_waits_for_the_last_request(client, upstream, application):
     async with client.get("/stream") as answer:
         await answer.content.readany()
-        drained = asyncio.create_task(routes.drained(upstream))
+        drained = asyncio.create_task(upstream.drained())
         await asyncio.sleep(0)
         assert not drained.done()
         application.go_on.set()
         await answer.read()
     await asyncio.wait_for(drained, 5)
-    await asyncio.wait_for(routes.drained(upstream), 1)
+    await asyncio.wait_for(upstream.drained(), 1)
 
 
 # --- failures ---------------------------------------------------------------------------------------------
@@ -616,7 +617,7 @@ async def test_websockets_leave_no_tasks(client, records):
     assert len(asyncio.all_tasks()) <= before + 2
 
 
-async def test_each_of_many_concurrent_requests_is_recorded_once(client, log, records):
+async def test_each_of_many_concurrent_requests_is_recorded_once(client, records):
     async def one(number):
         async with client.get(f"/status/{200 if number % 2 else 500}") as answer:
             return answer.status

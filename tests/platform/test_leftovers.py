@@ -19,12 +19,11 @@ import psutil
 import pytest
 
 from createos_nb.platform import ports
-from createos_nb.platform.accesslog import AccessLog
 from createos_nb.platform.cgroups import Cgroups
 from createos_nb.platform.children import OWNER, Child, end_owned, environment
-from createos_nb.platform.gateway import gateway_app, gateway_config
-from createos_nb.platform.routes import Routes, Upstream
-from tests.platform.test_gateway import serving
+from createos_nb.platform.gateway.recorder import Recorder
+from createos_nb.platform.gateway.routes import Routes, Upstream
+from tests.platform.gateways import gateway
 from tests.platform.test_processes import ON_PORT, alive, artefact, get, logs, on_port, start, supervisor
 
 pytestmark = [
@@ -199,19 +198,23 @@ async def test_an_application_on_ipv6_is_not_taken_for_another_on_the_same_port(
 async def test_whoever_takes_the_port_of_a_dead_application_gets_none_of_its_requests(
     supervisor, artefact, tmp_path, capsys
 ):  # G04
-    routes, log, made = Routes(), AccessLog(tmp_path / "access.duckdb"), artefact(ON_PORT)
+    routes, recorder, made = Routes(), Recorder(tmp_path / "requests"), artefact(ON_PORT)
     received: list[bytes] = []
     answers: list[int] = []
 
     async with (
-        serving(gateway_config(gateway_app(routes, log, answer_within_s=5))) as gateway,
+        gateway(routes, recorder, answer_within_s=5) as port,
         aiohttp.ClientSession(
-            f"http://127.0.0.1:{gateway}", headers={"Host": "a.b.localhost"}, timeout=aiohttp.ClientTimeout(5)
+            f"http://127.0.0.1:{port}", headers={"Host": "a.b.localhost"}, timeout=aiohttp.ClientTimeout(5)
         ) as client,
     ):
         for _ in range(20):
             process = await start(supervisor, made)
-            target = Upstream(process.host, process.port, "env", "dep", 0, process.has_port)
+
+            async def has_port(process=process):
+                return process.has_port()
+
+            target = Upstream(process.host, process.port, "env", "dep", 0, has_port)
             routes.replace("env", ["a.b.localhost"], [target])
             async with client.get("/") as answer:
                 assert answer.status == 200
@@ -231,7 +234,7 @@ async def test_whoever_takes_the_port_of_a_dead_application_gets_none_of_its_req
                             received.append(connection.recv(65_536))
             while process in supervisor.processes:
                 await asyncio.sleep(0.01)
-    log.close()
+    recorder.close()
     with capsys.disabled():
         print(f"\nG04: {len(answers)} requests to a port in new hands, {sum(map(bool, received))} arrived")
     assert set(answers) == {502}

@@ -7,7 +7,7 @@ import pytest
 
 from createos_nb.errors import NotFound, WaitFailed
 from createos_nb.platform import service
-from tests.platform.conftest import ECHO, echo, eventually, make_site, visit
+from tests.platform.conftest import ECHO, applications, echo, eventually, make_site, visit
 
 SLOW_START = "import time; time.sleep(1.5)"
 FAMILY = """
@@ -126,7 +126,7 @@ def test_a_deletion_goes_on_after_a_crash(own):
     own.kill()
     site = own.again(site)
     eventually(lambda: not list((own.state / "sources").iterdir()))
-    eventually(lambda: not psutil.Process(own.address.pid).children(recursive=True))
+    eventually(lambda: not applications(psutil.Process(own.address.pid)))
     with pytest.raises(NotFound):
         site.client.projects.get(site.project_id)
 

@@ -13,7 +13,7 @@ from createos_nb.platform import service
 from createos_nb.platform.accesslog import AccessLog
 from createos_nb.platform.history import History, write
 from createos_nb.platform.scenarios import DAY_S
-from tests.platform.conftest import visit
+from tests.platform.conftest import applications, visit
 
 MIDNIGHT = 1_800_000_000 // DAY_S * DAY_S
 
@@ -100,11 +100,6 @@ def test_a_scenario_that_is_not_known_starts_nothing(local, tmp_path):
     with pytest.raises(InvalidArgument, match="Choose one of quickstart, bad-deploy, fleet"):
         local("good-deploy")
     assert service.status(tmp_path / "state") is None
-
-
-def applications(platform):
-    """The processes that a platform runs, but for the keeper that ends them when it is killed."""
-    return [child for child in platform.children() if not any("keeper.py" in word for word in child.cmdline())]
 
 
 def test_a_fleet_is_loaded_at_once_and_answers_for_real(local, tmp_path, capsys):

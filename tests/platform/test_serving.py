@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import socket
@@ -11,13 +12,11 @@ import textwrap
 import aiohttp
 import psutil
 import pytest
-import uvicorn
 
 from createos_nb.platform import serving as module
-from createos_nb.platform.accesslog import AccessLog
 from createos_nb.platform.builds import Artefact
 from createos_nb.platform.clock import Clock
-from createos_nb.platform.gateway import Routes, gateway_app, gateway_config
+from createos_nb.platform.entrance import Entrance
 from createos_nb.platform.processes import PortTaken, StartFailed, Supervisor
 from createos_nb.platform.runtimelogs import RuntimeLogs
 from createos_nb.platform.serving import Serving
@@ -59,8 +58,10 @@ def artefact(tmp_path):
 
 
 @pytest.fixture
-def routes():
-    return Routes()
+async def routes(tmp_path):
+    entrance = Entrance(tmp_path / "requests")
+    yield entrance
+    await entrance.close()
 
 
 @pytest.fixture
@@ -91,14 +92,11 @@ def serve(serving, artefact):
 
 
 @pytest.fixture
-async def get(tmp_path, routes):
+async def get(routes):
     """Ask the gateway; returns (status, answer)."""
-    log = AccessLog(tmp_path / "access.duckdb")
-    server = uvicorn.Server(gateway_config(gateway_app(routes, log)))
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.005)
-    port = server.servers[0].sockets[0].getsockname()[1]
+    listener = socket.create_server(("127.0.0.1", 0))
+    routes.open(listener)
+    port = listener.getsockname()[1]
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
 
         async def get(path="/", host=HOST):
@@ -107,9 +105,7 @@ async def get(tmp_path, routes):
                 return answer.status, json.loads(text) if answer.status == 200 else text
 
         yield get
-    server.should_exit = True
-    await task
-    log.close()
+    listener.close()
 
 
 async def until(condition):
@@ -146,9 +142,10 @@ async def test_a_switch_loses_no_request(serve, get):
 
 async def test_a_request_under_way_is_answered_by_the_replica_that_has_it(serve, get, routes, tmp_path):
     await serve("v1")
-    upstream = routes.pick(HOST)
     slow = asyncio.create_task(get("/slow"))
-    await until(lambda: routes._active.get(upstream))
+    async with asyncio.timeout(20):
+        while await routes.unused_since("env") < math.inf:
+            await asyncio.sleep(0.01)
     await serve("v2")
     assert (await get())[1]["version"] == "v2"
     assert not slow.done()

@@ -11,7 +11,6 @@ import uuid
 import aiohttp
 import psutil
 import pytest
-import uvicorn
 
 from createos_nb.api.account import User
 from createos_nb.api.deployments import Deployment
@@ -21,7 +20,6 @@ from createos_nb.api.secret import Secret
 from createos_nb.errors import InvalidArgument, Unprocessable
 from createos_nb.platform import sleep as module
 from createos_nb.platform.builds import Artefact
-from createos_nb.platform.gateway import gateway_app, gateway_config
 from createos_nb.platform.handlers import deployments, environments, projects
 from createos_nb.platform.options import Options
 from createos_nb.platform.platform import Context, Platform
@@ -170,17 +168,23 @@ async def here(tmp_path, options):
     state.mkdir()
     platform = Platform(state, options)
     await platform.begin()
-    config = gateway_config(gateway_app(platform.routes, await platform.access_log()))
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(config)
-    server.capture_signals = contextlib.nullcontext
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    platform.entrance.open(listener)
     made = Here(platform, tmp_path / "starts")
     made.gateway = f"http://127.0.0.1:{listener.getsockname()[1]}"
     yield made
-    server.should_exit = True
-    await serving
     await platform.close()
+    listener.close()
+
+
+@pytest.mark.anyio
+async def test_an_idle_time_goes_on_while_the_gateway_only_starts(here):
+    await here.deploy()
+    used = await here.platform.entrance.unused_since(here.environment_id)
+    here.platform.clock.move(IDLE_S - 60)
+    # As one that starts late: it is told everything again.
+    here.platform.entrance._routes()
+    assert await here.platform.entrance.unused_since(here.environment_id) == used
 
 
 @pytest.mark.anyio
@@ -235,7 +239,9 @@ async def test_a_long_request_and_a_websocket_keep_it_awake(here, path):
         headers = {"Host": "production.naps.localhost"}
         if path == "/long":
             asked = asyncio.create_task(here.get("/long"))
-            await until(lambda: here.platform.routes.unused_since(here.environment_id) == float("inf"))
+            async with asyncio.timeout(20):
+                while await here.platform.entrance.unused_since(here.environment_id) < float("inf"):
+                    await asyncio.sleep(0.01)
         else:
             websocket = await session.ws_connect(here.gateway + path, headers=headers)
         here.platform.clock.move(IDLE_S * 10)

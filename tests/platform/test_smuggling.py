@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from createos_nb.platform.accesslog import AccessLog
-from createos_nb.platform.gateway import gateway_app, gateway_config
-from createos_nb.platform.routes import Routes, Upstream
-from tests.platform.test_gateway import serving
+from createos_nb.platform.gateway.recorder import Recorder
+from createos_nb.platform.gateway.routes import Routes, Upstream
+from tests.platform.gateways import gateway
 
 pytestmark = pytest.mark.anyio
 
@@ -221,12 +220,12 @@ async def answered(port: int, content: bytes) -> bytes:
 @pytest.mark.parametrize("server", ["python", "node", "go"])
 async def test_no_request_is_smuggled_to_a_server(server, tmp_path, require, capsys):  # G01
     """What the gateway answered with 200 is what the server saw, and a request that is doubtful hides none."""
-    routes, log = Routes(), AccessLog(tmp_path / "access.duckdb")
+    routes, recorder = Routes(), Recorder(tmp_path / "requests")
     sent = refused = passed = 0
     faults = []
     async with backend(server, tmp_path, require) as (upstream, seen):
         routes.replace("env", [HOST], [Upstream("127.0.0.1", upstream, "env", "dep", 0)])
-        async with serving(gateway_config(gateway_app(routes, log, answer_within_s=0.3))) as port:
+        async with gateway(routes, recorder, answer_within_s=0.3) as port:
             for name, framing in corpus().items():
                 for method in ("POST", "GET"):
                     del seen[:]
@@ -248,7 +247,7 @@ async def test_no_request_is_smuggled_to_a_server(server, tmp_path, require, cap
             answer = await answered(port, HIDDEN.encode())
             assert b" 200 " in answer
             assert seen == ["GET /hidden"]
-    log.close()
+    recorder.close()
     with capsys.disabled():
         print(f"\nG01 {server}: {sent} sent, {refused} refused, {passed} passed, {len(faults)} smuggled")
     assert not faults, "\n".join(map(str, faults))

@@ -25,7 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from createos_nb.api.deployments import UNFINISHED
 from createos_nb.platform.handlers.api_keys import MAX_KEYS
-from tests.platform.conftest import eventually
+from tests.platform.conftest import eventually, is_platforms
 from tests.platform.forks import Fork
 
 PROGRAMS, STEPS = 200, 30
@@ -92,7 +92,7 @@ class World:
 
     def children(self) -> list[psutil.Process]:
         found = psutil.Process(self.fork.address.pid).children(recursive=True)
-        return [process for process in found if _runs(process) and not _keeps(process)]
+        return [process for process in found if _runs(process) and not is_platforms(process)]
 
     def begin_again(self, how: str) -> None:
         children = self.children()
@@ -100,13 +100,6 @@ class World:
         getattr(self.fork, how)()
         self.start()
         eventually(lambda: not any(map(_runs, children)))
-
-
-def _keeps(process: psutil.Process) -> bool:
-    """Whether it is the keeper, which is there to outlive the platform for a moment."""
-    with suppress(psutil.NoSuchProcess):
-        return any("keeper.py" in word for word in process.cmdline())
-    return False
 
 
 def _runs(process: psutil.Process) -> bool:
