@@ -16,7 +16,7 @@ from createos_nb.api.driver import AsyncDriver, Driver
 from createos_nb.api.mcp import AsyncMcpTransport, McpTransport
 from createos_nb.api.nouns import AsyncNouns, Nouns
 from createos_nb.api.rest import AsyncRestTransport, RestTransport
-from createos_nb.api.secret import Secret
+from createos_nb.api.secret import Secret, frameless
 from createos_nb.errors import InvalidArgument, SettingsError
 
 T = TypeVar("T")
@@ -50,10 +50,22 @@ def _budget(chosen: _settings.Settings) -> Budget:
     return Budget.of(chosen.account, _settings.home)
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _timeout(timeout_s: float) -> float:
+    if not _is_number(timeout_s) or not 0 < timeout_s <= LONGEST_WAIT_S:
+        raise InvalidArgument(
+            f"timeout_s={timeout_s!r} is refused: it must be more than 0, up to {LONGEST_WAIT_S}."
+        )
+    return timeout_s
+
+
 def _pace(lane: Lane, patience_s: float) -> Pace:
     if lane not in {"interactive", "background"}:
         raise InvalidArgument(f"lane={lane!r} is refused: it must be 'interactive' or 'background'.")
-    if not 0 <= patience_s <= LONGEST_WAIT_S:
+    if not _is_number(patience_s) or not 0 <= patience_s <= LONGEST_WAIT_S:
         raise InvalidArgument(f"patience_s={patience_s!r} is refused: it must be 0 to {LONGEST_WAIT_S} seconds.")
     return Pace(lane, patience_s)
 
@@ -103,6 +115,7 @@ class Client(Nouns):
         No key was found, or the URL is malformed.
     """
 
+    @frameless
     def __init__(
         self,
         api_url: str | None = None,
@@ -117,7 +130,7 @@ class Client(Nouns):
         kind = _chosen(transport, _TRANSPORTS)
         self._settings = _settings.resolve(api_url, api_key=api_key, access_token=access_token)
         budget = _budget(self._settings)
-        self._driver = Driver(kind(self._settings, timeout_s=timeout_s), budget, _pace(lane, patience_s))
+        self._driver = Driver(kind(self._settings, timeout_s=_timeout(timeout_s)), budget, _pace(lane, patience_s))
 
     @property
     def settings(self) -> _settings.Settings:
@@ -177,6 +190,7 @@ class Client(Nouns):
 class AsyncClient(AsyncNouns):
     """The typed client, awaiting: the same operations with the same signatures as `Client`."""
 
+    @frameless
     def __init__(
         self,
         api_url: str | None = None,
@@ -191,7 +205,9 @@ class AsyncClient(AsyncNouns):
         kind = _chosen(transport, _ASYNC_TRANSPORTS)
         self._settings = _settings.resolve(api_url, api_key=api_key, access_token=access_token)
         budget = _budget(self._settings)
-        self._driver = AsyncDriver(kind(self._settings, timeout_s=timeout_s), budget, _pace(lane, patience_s))
+        self._driver = AsyncDriver(
+            kind(self._settings, timeout_s=_timeout(timeout_s)), budget, _pace(lane, patience_s)
+        )
 
     def paced(self, *, lane: Lane = "background", patience_s: float = 900.0) -> AsyncClient:
         """Return a client that shares this one's connections and budget, and waits in another way.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -26,14 +26,19 @@ def complaint(operation: str, arguments: type[BaseModel], error: ValidationError
         What it said.
     """
     first = error.errors(include_url=False)[0]
+    schema = arguments.model_json_schema()
     # A union puts the name of the model it tried into the place; a person typed only the fields.
-    place = [str(part) for part in first["loc"] if not str(part)[:1].isupper()]
+    place = [str(part) for part in first["loc"] if part not in schema.get("$defs", {}) and "[" not in str(part)]
     field = ".".join(place) or "arguments"
     if first["type"] == "missing":
         return f"{operation}: {field} is required."
+    if first["type"] == "unknown_name":
+        return one_line(f"{operation}: {first['msg']}", limit=400)
     shown = "" if any(word in field.lower() for word in _CONFIDENTIAL) else _shown(first.get("input"))
-    allowed = _allowed(arguments.model_json_schema(), place) or first["msg"].removeprefix("Value error, ")
-    return one_line(f"{operation}: {field}{shown} is refused: {allowed}.", limit=400)
+    if first["type"] == "too_long" and isinstance(first.get("input"), Sized):
+        shown = f" of {len(first['input'])}"
+    allowed = _allowed(schema, place) or first["msg"].removeprefix("Value error, ")
+    return one_line(f"{operation}: {field}{shown} is refused: {allowed.rstrip('.')}.", limit=400)
 
 
 def _shown(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar
 
 from createos_nb.api.exchange import parsed, send
@@ -16,6 +17,13 @@ MOST_PAGES = 1000
 
 MOST_REWINDS = 20
 """Times that a list is read again from further back before it is taken for one that cannot be read whole."""
+
+
+def _read(parse: Callable[[Any], Iterable[T]], data: Any) -> tuple[int | None, list[T]]:
+    """Read a page; what it holds in clear stands only in frames that `parsed` drops."""
+    body = Page.model_validate(data)
+    return body.pagination.total, list(parse(body.data))
+
 
 Key = Callable[[Any], object]
 
@@ -53,9 +61,7 @@ def pages(
     offset, overlap, furthest = 0, min(2, page_size - 1), 0
     back, rewinds = page_size, 0
     for _ in range(MOST_PAGES):
-        body = parsed(request := page(page_size, offset), Page.model_validate, (yield from send(request)))
-        rows = list(parsed(request, parse, body.data))
-        total = body.pagination.total
+        total, rows = parsed(request := page(page_size, offset), partial(_read, parse), (yield from send(request)))
         if offset > 0 and not (rows and key(rows[0]) in seen):
             rewinds += 1
             if rewinds > MOST_REWINDS:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WrapValidator
 
 from createos_nb.api.listing import Listing
-from createos_nb.api.model import Bounds, Model, Timestamp, known
+from createos_nb.api.model import Bounds, Model, Sent, Timestamp, known, without_empty
 from createos_nb.api.operation import operation
 from createos_nb.api.parameter import Body, Query
 from createos_nb.api.resource import AsyncResource, Resource
@@ -32,11 +32,12 @@ DisplayName = Annotated[
     ),
 ]
 Description = Annotated[str, Field(min_length=4, max_length=2048)]
+Id = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\s/\\%]+$", description="as the API lists it")]
 Port = Annotated[int, Bounds(minimum=1, maximum=65535)]
 ShortText = Annotated[str, Bounds(max_length=255)]
 
 
-class UploadSettings(Model):
+class UploadSettings(Sent):
     """How an upload project is built and run; an empty command is detected from the files."""
 
     framework: ShortText | None = None
@@ -64,7 +65,7 @@ class VcsSettings(UploadSettings):
     ignore_branches: list[ShortText] | None = None
 
 
-class ImageSettings(Model):
+class ImageSettings(Sent):
     """How a container image is run."""
 
     port: Port
@@ -74,7 +75,7 @@ class ImageSettings(Model):
 Settings = UploadSettings | VcsSettings | ImageSettings
 
 
-class VcsSource(Model):
+class VcsSource(Sent):
     """The repository of a vcs project."""
 
     vcs_name: Literal["github"] = "github"
@@ -98,7 +99,7 @@ class Project(Model):
     app_id: str | None = None
     user_id: str | None = None
     source: dict[str, Any] | None = None
-    settings: VcsSettings | None = None
+    settings: Annotated[VcsSettings | None, WrapValidator(without_empty)] = None
     enabled_security_scan: bool = False
     created_at: Timestamp
     updated_at: Timestamp | None = None
