@@ -7,8 +7,8 @@
       MissingExtra (ImportError)       a library of an optional part is not installed: has the line to install it
       InvalidArgument (ValueError)     refused before anything was sent: names the field, the value, the range
         NotOverMCP                     the operation has no MCP tool: use REST for it
-      ConnectionFailed                 the platform was not reached; nothing was sent
-        TimedOut (TimeoutError)        a wait or a read ran out of time
+      ConnectionFailed                 no answer; of this class itself, nothing was sent
+        TimedOut (TimeoutError)        a read was sent without an answer, or a wait ran out of time
       OperationFailed                  the platform answered no: .operation .status .detail .request_id
         BadRequest  Unauthorized  Forbidden  NotFound (LookupError)  Conflict  Unprocessable
         RateLimited (.retry_at)  ServerError
@@ -41,7 +41,16 @@ if TYPE_CHECKING:
 
 
 class CreateOSError(Exception):
-    """Anything that createos_nb raises on purpose."""
+    """Anything that createos_nb raises on purpose; it survives the way to another process."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_made_again, (type(self), self.args), vars(self))
+
+
+def _made_again(kind: type[Exception], args: tuple[Any, ...]) -> Exception:
+    error = kind.__new__(kind, *args)
+    Exception.__init__(error, *args)
+    return error
 
 
 class SettingsError(CreateOSError, ValueError):
@@ -71,11 +80,11 @@ class NotOverMCP(InvalidArgument):
 
 
 class ConnectionFailed(CreateOSError):
-    """No answer. Of this class itself: the platform was not reached, so nothing has happened there."""
+    """No answer; of this class itself, the platform was not reached, so nothing has happened there."""
 
 
 class TimedOut(ConnectionFailed, TimeoutError):
-    """No answer, or no end of a wait, within the time that was allowed."""
+    """A read was sent and got no answer, or a wait had no end, within the time that was allowed."""
 
 
 class GivenUp(CreateOSError):
@@ -83,7 +92,7 @@ class GivenUp(CreateOSError):
 
 
 class OutcomeUnknown(CreateOSError):
-    """A change was sent and no answer came back: read the state before trying again.
+    """A change was sent and no answer came back that tells: read the state before trying again.
 
     Attributes
     ----------
@@ -91,12 +100,26 @@ class OutcomeUnknown(CreateOSError):
         The operation's name, such as ``"UploadDeploymentFiles"``.
     request
         What was sent; its text form shows no value.
+    status
+        HTTP status of what came back, 0 when nothing did.
+    request_id
+        The platform's id of the request, when it sent one.
     """
 
-    def __init__(self, message: str, *, operation: str = "", request: Any = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        operation: str = "",
+        request: Any = None,
+        status: int = 0,
+        request_id: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.operation = operation
         self.request = request
+        self.status = status
+        self.request_id = request_id
         self._reconcile: Callable[[], Any] | None = None
 
     def reconcile(self) -> Any:
@@ -116,12 +139,8 @@ class OutcomeUnknown(CreateOSError):
         self._reconcile = reconcile
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A client does not travel to another process.
-        return (_unbound, (str(self), self.operation))
-
-
-def _unbound(message: str, operation: str) -> OutcomeUnknown:
-    return OutcomeUnknown(message, operation=operation)
+        # A client does not travel to another process, nor what it sent, which is in clear.
+        return (_made_again, (type(self), self.args), {**vars(self), "request": None, "_reconcile": None})
 
 
 class OperationFailed(CreateOSError):
@@ -221,7 +240,7 @@ class RateLimited(OperationFailed):
 
 
 class ServerError(OperationFailed):
-    """HTTP 5xx: the platform failed."""
+    """HTTP 5xx: the platform failed; where something may have been changed by then, it is `OutcomeUnknown`."""
 
     advice = "Try again in a moment; if it stays, the platform has a problem."
 
@@ -238,12 +257,23 @@ class UnexpectedResponse(CreateOSError):
     Attributes
     ----------
     body
-        The first 2,000 characters of the answer.
+        The first 2,000 characters of the answer; where it is JSON, only what it is, since secrets may be in it.
+    operation
+        What was asked.
+    status
+        HTTP status of the answer, 0 when the failure was not an HTTP answer.
+    request_id
+        The platform's id of the request, when it sent one.
     """
 
-    def __init__(self, message: str, *, body: str = "") -> None:
+    def __init__(
+        self, message: str, *, body: str = "", operation: str = "", status: int = 0, request_id: str | None = None
+    ) -> None:
         super().__init__(message)
         self.body = body[:2000]
+        self.operation = operation
+        self.status = status
+        self.request_id = request_id
 
 
 class WaitFailed(CreateOSError):
@@ -315,6 +345,9 @@ class PartialWarning(UserWarning):
     def __init__(self, message: str, errors: pd.DataFrame) -> None:
         super().__init__(message)
         self.errors = errors
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_made_again, (type(self), self.args), vars(self))
 
 
 class RunbookError(CreateOSError):

@@ -13,13 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from createos_nb.api.secret import Secret
+from createos_nb.api.secret import Secret, frameless
 from createos_nb.errors import SettingsError
 
 DEFAULT_API_URL = "https://api-createos.nodeops.network"
 LOCAL_KEY = "skp_local_"
 """What keys of embedded platforms begin with, so that nobody takes one for a real one."""
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_SHOWABLE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9.:\[\]-]+")
+_PATH = re.compile(r"[~./\\]|[A-Za-z]:[/\\]")
+_A_KEY = "It looks like a key: pass that as api_key=, or set CREATEOS_API_KEY."
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,7 @@ def home() -> Path:
     return path
 
 
+@frameless
 def resolve(
     api_url: str | None = None,
     *,
@@ -188,8 +192,7 @@ def resolve(
 def _found(
     api_url: str | None, *, api_key: str | Secret | Path | None, access_token: str | Secret | None
 ) -> Settings:
-    chosen = api_url or os.environ.get("CREATEOS_API_URL")
-    url = _checked_url(chosen or DEFAULT_API_URL)
+    url = _checked_url(api_url or os.environ.get("CREATEOS_API_URL") or DEFAULT_API_URL)
     if access_token is not None:
         if api_key is not None:
             raise SettingsError("Give an API key or an access token, not both.")
@@ -214,7 +217,20 @@ def _found(
     )
 
 
+def _like_a_key(text: str) -> bool:
+    """Whether this is a key or a token that stands where something else belongs."""
+    return "skp_" in text.lower() or text.lstrip(" \"'").startswith("eyJ")
+
+
 def _checked_url(url: str) -> str:
+    """Return the origin of the API. No message has more of a URL than its origin: a key may stand in the rest."""
+    if not isinstance(url, str):
+        raise SettingsError(f"The API URL must be text, not {type(url).__name__}. Write it like {DEFAULT_API_URL}.")
+    if _like_a_key(url):
+        raise SettingsError(f"The API URL is not one, or has a key in it. {_A_KEY}")
+    match = _SHOWABLE.match(url)
+    # What stands before an @ may be a password.
+    shown = f" {match[0]}" if match and "@" not in url else ""
     try:
         parts = urlsplit(url)
         loopback = _is_loopback(url)
@@ -223,14 +239,12 @@ def _checked_url(url: str) -> str:
         port_is_fine = loopback = False
         parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_fine or parts.username:
-        # What stands before an @ may be a password.
-        raise SettingsError(f"The API URL {url.rpartition('@')[2]!r} is not one. Write it like {DEFAULT_API_URL}.")
+        key = "" if "://" in url or "." in url else f" {_A_KEY}"
+        raise SettingsError(f"The API URL{shown} is not one. Write it like {DEFAULT_API_URL}.{key}")
     if parts.scheme == "http" and not loopback:
-        raise SettingsError(f"The API URL {url} is plain http, which would send the key in clear. Use https.")
+        raise SettingsError(f"The API URL{shown} is plain http, which would send the key in clear. Use https.")
     if parts.path.rstrip("/") not in {"", "/v1"} or parts.query or parts.fragment:
-        raise SettingsError(
-            f"The API URL {url} has a path. Give the origin alone: {parts.scheme}://{parts.netloc}."
-        )
+        raise SettingsError(f"The API URL{shown} has a path or a query. Give the origin alone.")
     return f"{parts.scheme}://{parts.netloc}"
 
 
@@ -240,15 +254,28 @@ def _is_loopback(url: str) -> bool:
 
 
 def _key_in(path: Path) -> Secret:
+    file = Path(os.path.expanduser(path))
+    if _like_a_key(str(path)) and not file.is_file():
+        raise SettingsError(f"The file of the API key is none, and its name is not shown. {_A_KEY}")
     try:
-        return _checked_key(path.expanduser().read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"Cannot read the API key in {path}: {error}. Check the path and its mode.") from None
+        return _checked_key(file.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise SettingsError(
+            f"Cannot read the API key in {path}: {error.strerror}. Check the path and its mode."
+        ) from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"The API key in {path} is not text. Check the path.") from None
 
 
 def _checked_key(key: str | Secret, source: str) -> Secret:
+    if not isinstance(key, str | Secret):
+        raise SettingsError(f"The API key must be text, a Secret or a Path, not {type(key).__name__}.")
     text = (key.reveal() if isinstance(key, Secret) else key).strip()
+    # The key itself must never be in the message.
+    if _PATH.match(text):
+        raise SettingsError(f"The API key from {source} looks like a file's path: pass pathlib.Path(…) for one.")
+    if text[:1] in {"'", '"'}:
+        raise SettingsError(f"The API key from {source} stands in quotes. Take them off.")
     if not text or not text.isascii() or not text.isprintable() or " " in text:
-        # The key itself must never be in the message.
         raise SettingsError(f"The API key from {source} is empty or has characters no key has. Copy it again.")
     return Secret(text)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Protocol, get_args, get_origin
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationInfo
 
-from createos_nb.api.envelope import MISSING, data_in, data_of
+from createos_nb.api.envelope import MISSING, data_in, data_of, is_json
 from createos_nb.api.exchange import parsed
 from createos_nb.api.garbage import LARGE_BYTES, held
 from createos_nb.api.listing import Listing, Page
@@ -125,7 +125,7 @@ class Answer:
         None for one that is not large, and one that is no plain success: they are read in two steps, which tell
         what it is instead. Of a name that an object below the envelope has twice, the last one counts.
         """
-        if len(response) < LARGE_BYTES or not 200 <= response.status < 300:
+        if len(response) < LARGE_BYTES or not 200 <= response.status < 300 or not is_json(response):
             return None
         names: list[str] = []
         try:
@@ -140,16 +140,21 @@ class Answer:
 
     def page(self, request: Request, response: Response) -> Found[Any]:
         """Read one page of a list, with models as its rows."""
-        body = parsed(request, Page.model_validate, data_of(request, response))
-        rows = parsed(request, self._rows_of, body.data)
-        return Found([identity(row) for row in rows], rows, body.pagination.total)
+        total, rows = parsed(request, self._page_of, data_of(request, response))
+        return Found([identity(row) for row in rows], rows, total)
+
+    def _page_of(self, data: Any) -> tuple[int | None, Sequence[Any]]:
+        # What it holds in clear stands in no frame but those that `parsed` drops.
+        body = Page.model_validate(data)
+        return body.pagination.total, self._rows_of(body.data)
 
     def parts(
         self, request: Request, response: Response, columns: ColumnReader, *, paged: bool
     ) -> Found[tuple[Any, int]]:
         """Read one page of a list, or all of it, with columns where that can be."""
         with held(len(response)):
-            found = columns(response.body, paged=paged) if 200 <= response.status < 300 else None
+            usual = 200 <= response.status < 300 and is_json(response)
+            found = columns(response.body, paged=paged) if usual else None
             if found is not None:
                 return Found(found.keys, [(found, index) for index in range(len(found.keys))], found.total)
             if paged:

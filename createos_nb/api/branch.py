@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from createos_nb.api.message import Exchange
-from createos_nb.api.projects import Projects
+from createos_nb.api.projects import Project, Projects
 from createos_nb.errors import InvalidArgument
 from createos_nb.markup import one_line
 
@@ -24,8 +24,19 @@ def fitting(values: Mapping[str, Any]) -> Exchange[None]:
             f"CreateProjectEnvironment: branch is required: {name} is a vcs project, and each of its environments "
             f"follows a branch. Pass branch='main', or the one it is to follow."
         )
-    if project.type == "image" and values["branch"] is not None:
+    _refuse_of_image(project, "CreateProjectEnvironment", values["branch"])
+
+
+def unless_image(values: Mapping[str, Any]) -> Exchange[None]:
+    """Refuse to change the branch of an image project's environment, which has none."""
+    if values["branch"] is not None:
+        project = yield from Projects.get.exchange(values["project_id"])
+        _refuse_of_image(project, "UpdateProjectEnvironment", values["branch"])
+
+
+def _refuse_of_image(project: Project, operation: str, branch: str | None) -> None:
+    if project.type == "image" and branch is not None:
         raise InvalidArgument(
-            f"CreateProjectEnvironment: branch={values['branch']!r} is refused: {name} is an image project, which "
-            "has no branches. Leave branch out."
+            f"{operation}: branch={branch!r} is refused: {one_line(project.unique_name, limit=60)} is an image "
+            "project, which has no branches. Leave branch out."
         )

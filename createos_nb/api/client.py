@@ -17,7 +17,7 @@ from createos_nb.api.mcp import AsyncMcpTransport, McpTransport
 from createos_nb.api.nouns import AsyncNouns, Nouns
 from createos_nb.api.rest import AsyncRestTransport, RestTransport
 from createos_nb.api.retries import Retries
-from createos_nb.api.secret import Secret
+from createos_nb.api.secret import Secret, frameless
 from createos_nb.errors import InvalidArgument, SettingsError
 
 T = TypeVar("T")
@@ -51,10 +51,22 @@ def _budget(chosen: _settings.Settings) -> Budget:
     return Budget.of(chosen.account, _settings.home)
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _timeout(timeout_s: float) -> float:
+    if not _is_number(timeout_s) or not 0 < timeout_s <= LONGEST_WAIT_S:
+        raise InvalidArgument(
+            f"timeout_s={timeout_s!r} is refused: it must be more than 0, up to {LONGEST_WAIT_S}."
+        )
+    return timeout_s
+
+
 def _pace(lane: Lane, patience_s: float) -> Pace:
     if lane not in {"interactive", "background"}:
         raise InvalidArgument(f"lane={lane!r} is refused: it must be 'interactive' or 'background'.")
-    if not 0 <= patience_s <= LONGEST_WAIT_S:
+    if not _is_number(patience_s) or not 0 <= patience_s <= LONGEST_WAIT_S:
         raise InvalidArgument(f"patience_s={patience_s!r} is refused: it must be 0 to {LONGEST_WAIT_S} seconds.")
     return Pace(lane, patience_s)
 
@@ -106,6 +118,7 @@ class Client(Nouns):
 
     _borrows = False
 
+    @frameless
     def __init__(
         self,
         api_url: str | None = None,
@@ -120,7 +133,8 @@ class Client(Nouns):
         kind = _chosen(transport, _TRANSPORTS)
         self._settings = _settings.resolve(api_url, api_key=api_key, access_token=access_token)
         budget, retries = _budget(self._settings), Retries.of(self._settings.account)
-        self._driver = Driver(kind(self._settings, timeout_s=timeout_s), budget, _pace(lane, patience_s), retries)
+        carrier = kind(self._settings, timeout_s=_timeout(timeout_s))
+        self._driver = Driver(carrier, budget, _pace(lane, patience_s), retries)
 
     @property
     def settings(self) -> _settings.Settings:
@@ -185,6 +199,7 @@ class AsyncClient(AsyncNouns):
 
     _borrows = False
 
+    @frameless
     def __init__(
         self,
         api_url: str | None = None,
@@ -198,7 +213,7 @@ class AsyncClient(AsyncNouns):
     ) -> None:
         kind = _chosen(transport, _ASYNC_TRANSPORTS)
         self._settings = _settings.resolve(api_url, api_key=api_key, access_token=access_token)
-        carrier = kind(self._settings, timeout_s=timeout_s)
+        carrier = kind(self._settings, timeout_s=_timeout(timeout_s))
         budget, retries = _budget(self._settings), Retries.of(self._settings.account)
         self._driver = AsyncDriver(carrier, budget, _pace(lane, patience_s), retries)
 

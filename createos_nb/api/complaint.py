@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -56,9 +56,13 @@ def complaint(
     field = ".".join(named) or "arguments"
     if first["type"] == "missing":
         return f"{operation}: {field} is required."
+    if first["type"] == "unknown_name":
+        return one_line(f"{operation}: {first['msg']}", limit=400)
     shown = "" if any(word in field.lower() for word in _CONFIDENTIAL) else _shown(first.get("input"))
+    if first["type"] == "too_long" and isinstance(first.get("input"), Sized):
+        shown = f" of {len(first['input'])}"
     allowed = _allowed(schema, place) or _said(first, plain=bool(wire))
-    return one_line(f"{operation}: {field}{shown} is refused: {allowed}.", limit=400)
+    return one_line(f"{operation}: {field}{shown} is refused: {allowed.rstrip('.')}.", limit=400)
 
 
 def _said(error: ErrorDetails, *, plain: bool) -> str:

@@ -149,13 +149,19 @@ def contents(source: Uploadable) -> Contents:
     return _collected(root, _walked(root))
 
 
+def is_relative(path: str) -> bool:
+    """Whether this is the relative path of a file, with forward slashes, that leads nowhere else."""
+    pure = PurePosixPath(path)
+    return path == pure.as_posix() and not pure.is_absolute() and not {"..", "."} & {*pure.parts, pure.name or "."}
+
+
 def _given(files: Mapping[str, str | bytes]) -> Contents:
     kept: dict[str, bytes] = {}
     left_out: dict[str, str] = {}
     for path, content in files.items():
         data = content.encode() if isinstance(content, str) else bytes(content)
         folders, name = PurePosixPath(path).parts[:-1], PurePosixPath(path).name
-        if path != PurePosixPath(path).as_posix() or path.startswith("/") or {"..", "."} & {*folders, name}:
+        if not is_relative(path):
             raise InvalidArgument(f"{path!r} is no relative path with forward slashes. Write it like src/main.py.")
         _check_name(path)
         reason = next(filter(None, map(directory_reason, folders)), "")

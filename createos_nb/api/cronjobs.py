@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from createos_nb.api.listing import Listing
-from createos_nb.api.model import Model, Omissible, Timestamp, known
+from createos_nb.api.model import Model, Omissible, Sent, Timestamp, known
 from createos_nb.api.operation import operation
-from createos_nb.api.projects import Created
+from createos_nb.api.projects import Created, Id
 from createos_nb.api.resource import AsyncResource, Resource
 from createos_nb.api.secret import Secret
 
@@ -17,19 +19,29 @@ STATUSES = ("pending", "building", "active", "suspending", "suspended", "deletin
 """The documented states."""
 
 CronjobStatus = Annotated[str, known(*STATUSES)]
-Schedule = Annotated[
-    str,
-    Field(
-        max_length=256,
-        # The API bounds only the length; what has not five fields runs at no time anybody meant.
-        pattern=r"^\s*[0-9*/,-]+(\s+[0-9*/,?LW-]+)(\s+[0-9A-Za-z*/,-]+)(\s+[0-9A-Za-z*/,?L#-]+){2}\s*$",
-        description="minute, hour, day of the month, month and day of the week, such as 0 3 * * 1-5",
-    ),
-]
+_FIELDS = "minute, hour, day of the month, month and day of the week, such as 0 3 * * 1-5"
+
+
+def _at_some_time(schedule: str) -> str:
+    """Refuse what runs at no time that anybody meant; the API itself bounds only the length."""
+    from cronsim import CronSim, CronSimError
+
+    # Other schedulers write ? for any day, and 15W for the weekday nearest to the 15th.
+    plain = re.sub(r"(\d)W\b", r"\1", schedule.replace("?", "*"))
+    try:
+        if len(plain.split()) != 5:
+            raise CronSimError("it has not five fields")
+        CronSim(plain, datetime(2000, 1, 1))  # noqa: DTZ001 - of no zone: only whether it can be read
+    except CronSimError as error:
+        raise ValueError(f"{str(error).lower()}; it must be {_FIELDS}") from None
+    return schedule
+
+
+Schedule = Annotated[str, Field(max_length=256, description=_FIELDS), AfterValidator(_at_some_time)]
 JobName = Annotated[str, Field(min_length=1, max_length=255)]
 
 
-class HttpCall(Model):
+class HttpCall(Sent):
     """The request that an ``http`` job sends to its environment."""
 
     path: Annotated[str, Field(max_length=2048)]
@@ -81,7 +93,7 @@ class _Operations:
         name: JobName,
         schedule: Schedule,
         type: Literal["http", "artifact"],
-        environment_id: str,
+        environment_id: Id,
         settings: HttpCall | None = None,
     ) -> Created:
         """Create a cron job.

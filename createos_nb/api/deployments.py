@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WrapValidator
 
 from createos_nb.api.contents import Contents, Uploadable
 from createos_nb.api.listing import Listing
 from createos_nb.api.message import Exchange
-from createos_nb.api.model import Model, Omissible, Timestamp, known
+from createos_nb.api.model import Model, Omissible, Timestamp, known, without_empty
 from createos_nb.api.operation import operation
 from createos_nb.api.outcomes import STATUSES as STATUSES
 from createos_nb.api.outcomes import UNFINISHED as UNFINISHED
@@ -20,10 +20,16 @@ from createos_nb.api.procedure import Procedure
 from createos_nb.api.projects import Created, VcsSettings
 from createos_nb.api.resource import AsyncResource, Resource
 from createos_nb.api.secret import Secret
+from createos_nb.api.source_files import EncodedFile as EncodedFile
+from createos_nb.api.source_files import SourceFile as SourceFile
+from createos_nb.api.source_files import archive
 from createos_nb.api.upload import Upload, uploading
 from createos_nb.api.waiting import until
 
 DeploymentStatus = Annotated[str, known(*STATUSES)]
+
+
+Image = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^\S+$", description="without spaces")]
 
 
 class DeploymentExtra(Model):
@@ -41,7 +47,7 @@ class Deployment(Model):
     """An unknown one is kept, and never taken for success."""
     version_number: Omissible[int] = None
     source: Omissible[dict[str, Any]] = None
-    settings: Omissible[VcsSettings] = None
+    settings: Omissible[Annotated[VcsSettings, WrapValidator(without_empty)]] = None
     extra: DeploymentExtra = DeploymentExtra()
     artifact_image: str | None = None
     cancel_reason: str | None = None
@@ -55,14 +61,6 @@ class Deployment(Model):
         return f"v{self.version_number}" if self.version_number is not None else self.id[:8]
 
 
-class SourceFile(Model):
-    """One text file of an upload."""
-
-    path: str
-    """Relative, with forward slashes."""
-    content: str
-
-
 class BuildLogLine(Model):
     """One line of a build log."""
 
@@ -72,15 +70,6 @@ class BuildLogLine(Model):
     line_number: int
     log: str
     created_at: Omissible[Timestamp] = None
-
-
-class EncodedFile(Model):
-    """One file of an upload, of any bytes."""
-
-    path: str
-    """Relative, with forward slashes."""
-    content: str
-    """In base64."""
 
 
 class Download(Model):
@@ -134,7 +123,8 @@ class _Operations:
 
         Notes
         -----
-        A PUT that creates: sent twice, it deploys twice. It is never repeated by itself.
+        A PUT that creates: sent twice, it deploys twice. It is repeated by itself only where the platform says that
+        it refused it for want of budget (HTTP 429) and when to come again.
         """
         raise NotImplementedError
 
@@ -153,12 +143,13 @@ class _Operations:
 
         Notes
         -----
-        A PUT that creates: sent twice, it deploys twice. It is never repeated by itself.
+        A PUT that creates: sent twice, it deploys twice. It is repeated by itself only where the platform says that
+        it refused it for want of budget (HTTP 429) and when to come again.
         """
         raise NotImplementedError
 
     @operation("CreateDeployment", "POST", "/v1/projects/{project_id}/deployments", safety="creates")
-    def create(self, project_id: str, *, image: str) -> Created:
+    def create(self, project_id: str, *, image: Image) -> Created:
         """Deploy a container image to an image project.
 
         Parameters
@@ -233,7 +224,9 @@ class _Operations:
         raise NotImplementedError
 
     @operation("UploadDeploymentZip", "PUT", "/v1/projects/{project_id}/deployments/upload-zip", safety="creates")
-    def upload_zip(self, project_id: str, *, file: Annotated[bytes, Multipart("file")]) -> Created:
+    def upload_zip(
+        self, project_id: str, *, file: Annotated[bytes, BeforeValidator(archive), Multipart("file")]
+    ) -> Created:
         """Upload a zip archive as a new deployment of an upload project, and build it.
 
         Parameters
@@ -339,7 +332,7 @@ class _Procedures(_Operations):
         InvalidArgument
             There is nothing to upload, something cannot be read, or it is more than 50 MB; nothing was sent.
         OutcomeUnknown
-            No answer came: it is never sent twice by itself.
+            No answer came that tells; it is sent again only after a refusal for want of budget (HTTP 429).
         """
         return (yield from uploading(project_id, directory_or_files, progress=progress))
 

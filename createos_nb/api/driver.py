@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from createos_nb.api.budget import Budget, Pace
@@ -51,6 +53,26 @@ def _remember(error: OutcomeUnknown, run: Callable[[Exchange[Any]], Any]) -> Non
         from createos_nb.api.reconciliation import reconciled
 
         error.bound_to(lambda: run(reconciled(request, failed_s)))
+
+
+@contextmanager
+def _interruptible(request: Request) -> Iterator[None]:
+    """Say of a change that was interrupted on its way that it may have happened."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as interruption:
+        if request.safety != "read":
+            interruption.add_note(
+                f"{request} was on its way: it may have happened. Look at the present state before trying again."
+            )
+        raise
+
+
+def _hurried(pace: Pace, step: Reserve) -> Pace:
+    """Return the pace of one request, which may have less time than others."""
+    return replace(pace, patience_s=min(pace.patience_s, step.patience_s))
 
 
 class Driver:
@@ -112,7 +134,8 @@ class Driver:
             return step.call()
         if isinstance(step, Request):
             self._unless_given_up()
-            response = self.transport.send(step)
+            with _interruptible(step):
+                response = self.transport.send(step)
             self.budget.learn(response)
             self.retries.earn(response)
             self.clock.learn(response)
@@ -120,7 +143,7 @@ class Driver:
         if isinstance(step, Reserve):
             if step.attempt > 1 and not self.retries.take():
                 return False
-            wait_s, place = self.budget.reserve(step.request, self.pace)
+            wait_s, place = self.budget.reserve(step.request, _hurried(self.pace, step))
             if wait_s > 0:
                 try:
                     self._sleep(wait_s)
@@ -188,7 +211,8 @@ class AsyncDriver:
         if isinstance(step, Work):
             return await asyncio.to_thread(step.call)
         if isinstance(step, Request):
-            response = await self.transport.send(step)
+            with _interruptible(step):
+                response = await self.transport.send(step)
             self.budget.learn(response)
             self.retries.earn(response)
             self.clock.learn(response)
@@ -196,7 +220,7 @@ class AsyncDriver:
         if isinstance(step, Reserve):
             if step.attempt > 1 and not self.retries.take():
                 return False
-            wait_s, place = self.budget.reserve(step.request, self.pace)
+            wait_s, place = self.budget.reserve(step.request, _hurried(self.pace, step))
             if wait_s > 0:
                 try:
                     await asyncio.sleep(wait_s)

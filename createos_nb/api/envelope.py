@@ -46,23 +46,46 @@ def data_of(request: Request, response: Response) -> Any:
     if 300 <= response.status < 400:
         raise UnexpectedResponse(
             f"{request} was redirected to {_target(response)}; the key was not sent there. Check the API URL.",
+            operation=request.operation,
+            status=response.status,
+            request_id=response.headers.get("x-request-id"),
         )
-    body = _json(response)
-    refused = response.status >= 400 or refusal_in(body) is not None
-    if refused:
-        said = request.hidden_in(refusal_in(body) or _text(response))
-        body = None  # A verbose traceback shows it, what was sent in clear.
-        raise _failure(request, response, said)
-    data = _data(body)
-    if data is MISSING:
-        said = request.hidden_in(_text(response))
-        body = None
-        raise UnexpectedResponse(
-            f"{request} answered HTTP {response.status} with something that is not a CreateOS answer "
-            f"({one_line(said, limit=80) or 'empty'}). Check the API URL and any proxy in between.",
-            body=said,
-        )
+    data, error = _read(request, response)
+    if error is not None:
+        raise error
     return data
+
+
+def failure(request: Request, response: Response) -> OperationFailed | None:
+    """Return what a refusal says, None where the answer is none."""
+    error = _read(request, response)[1]
+    return error if isinstance(error, OperationFailed) else None
+
+
+def _read(request: Request, response: Response) -> tuple[Any, OperationFailed | UnexpectedResponse | None]:
+    """Return the answer's data, or why there are none: no frame that holds the answer is part of a traceback."""
+    body = _json(response)
+    refusal = refusal_in(body)
+    if response.status >= 400 or refusal is not None:
+        return None, _failure(request, response, request.hidden_in(refusal or _shown(response, body)))
+    data = _data(body) if is_json(response) else MISSING
+    if data is not MISSING:
+        return data, None
+    said = request.hidden_in(_shown(response, body))
+    as_what = "" if is_json(response) else f", sent as {one_line(response.headers['content-type'], limit=60)}"
+    return None, UnexpectedResponse(
+        f"{request} answered HTTP {response.status} with something that is not a CreateOS answer "
+        f"({one_line(said, limit=80) or 'empty'}{as_what}). Check the API URL and any proxy in between.",
+        body=said,
+        operation=request.operation,
+        status=response.status,
+        request_id=response.headers.get("x-request-id"),
+    )
+
+
+def is_json(response: Response) -> bool:
+    """Whether an answer is said to be JSON, or nothing is said of what it is."""
+    return "json" in response.headers.get("content-type", "json").lower()
 
 
 def _target(response: Response) -> str:
@@ -85,8 +108,19 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _text(response: Response) -> str:
-    return response.body[:2000].decode("utf-8", "replace")
+def _shown(response: Response, body: Any) -> str:
+    """Return an answer for people; of JSON only what it is, since its values may be secrets."""
+    if isinstance(body, str):
+        return body[:2000]
+    if body is not MISSING:
+        return sentence(body) if body else ""
+    begins_as_json = response.body[:100].lstrip()[:1] in {b"{", b"["}
+    return f"{len(response):,} bytes of no JSON" if begins_as_json else text_of(response.body)
+
+
+def text_of(body: bytes) -> str:
+    """Return the beginning of an answer that is no JSON."""
+    return body[:2000].decode("utf-8", "replace")
 
 
 def refusal_in(body: Any) -> str | None:
@@ -95,11 +129,32 @@ def refusal_in(body: Any) -> str | None:
         return None
     error = body.get("error")
     if error and "data" not in body:
-        return str(error.get("message", error)) if isinstance(error, dict) else str(error)
+        return sentence(error)
     if body.get("status") in ("fail", "error") or body.get("success") is False:
-        said = body.get("data") or body.get("message") or "no reason given"
-        return said if isinstance(said, str) else json.dumps(said)
+        return sentence(body.get("message") or body.get("data"))
     return None
+
+
+def sentence(said: Any) -> str:
+    """Return what the platform says of a failure: a text, or of something else no value, which may be a secret."""
+    if isinstance(said, dict):
+        texts = (said[name] for name in ("message", "reason", "detail") if isinstance(said.get(name), str))
+        return next(filter(None, texts), f"an object with {', '.join(map(str, said)) or 'nothing'}")
+    if isinstance(said, list):
+        return f"a list of {len(said)}"
+    return str(said) if said else "no reason given"
+
+
+def is_refused(response: Response) -> bool:
+    """Whether a failure of the platform's says that nothing was done.
+
+    JSend's ``fail`` is about what was sent. Its ``error``, and whatever else a broken server says, is about the
+    server, which may have broken after it had done it.
+    """
+    if response.status in {501, 505}:
+        return True
+    body = _json(response)
+    return isinstance(body, dict) and body.get("status") == "fail"
 
 
 def _data(body: Any) -> Any:
@@ -118,7 +173,8 @@ def _failure(request: Request, response: Response, detail: str) -> OperationFail
     default = Rejected if status < 400 else ServerError if status >= 500 else OperationFailed
     kind = BY_STATUS.get(status, default)
     said = one_line(detail, limit=300) or f"HTTP {status}"
-    message = f"{request.operation} was refused (HTTP {status}): {said}"
+    became = "failed" if status >= 500 else "was refused"
+    message = f"{request.operation} {became} (HTTP {status}): {said}"
     error = kind(
         f"{message.rstrip('.')}. {kind.advice}".rstrip(),
         operation=request.operation,

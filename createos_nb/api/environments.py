@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, WrapValidator
 
-from createos_nb.api.branch import Branch, fitting
+from createos_nb.api.branch import Branch, fitting, unless_image
 from createos_nb.api.listing import Listing
 from createos_nb.api.message import Exchange
-from createos_nb.api.model import Bounds, Model, Omissible, Timestamp, known
+from createos_nb.api.model import Bounds, Model, Omissible, Sent, Timestamp, known, without_empty
 from createos_nb.api.operation import operation
 from createos_nb.api.parameter import Query
 from createos_nb.api.procedure import Procedure
-from createos_nb.api.projects import Availability, Created, Description, DisplayName, Port, UniqueName
+from createos_nb.api.projects import Availability, Created, Description, DisplayName, Id, Port, UniqueName
 from createos_nb.api.resource import AsyncResource, Resource
 from createos_nb.api.secret import Secret
 from createos_nb.api.waiting import until
@@ -36,7 +36,7 @@ PlainDescription = Annotated[
 ]
 
 
-class Resources(Model):
+class Resources(Sent):
     """What each environment may use."""
 
     cpu: Cpu
@@ -55,7 +55,7 @@ class Resources(Model):
         )
 
 
-class EnvironmentSettings(Model):
+class EnvironmentSettings(Sent):
     """The variables its processes are started with."""
 
     run_envs: dict[str, Secret] = Field(default_factory=dict)
@@ -82,7 +82,7 @@ class Environment(Model):
     project_deployment_id: str | None = None
     """The deployment that is live."""
     resources: Omissible[Resources] = None
-    settings: EnvironmentSettings = EnvironmentSettings()
+    settings: Annotated[EnvironmentSettings, WrapValidator(without_empty)] = EnvironmentSettings()
     extra: EnvironmentExtra = EnvironmentExtra()
     created_at: Timestamp
     updated_at: Omissible[Timestamp] = None
@@ -152,6 +152,7 @@ class _Operations:
         "PUT",
         "/v1/projects/{project_id}/environments/{environment_id}",
         safety="idempotent",
+        before=unless_image,
     )
     def update(
         self,
@@ -174,7 +175,7 @@ class _Operations:
         description
             4 to 2048 letters, digits, spaces, ``_`` or ``-``: tighter than when it was created.
         branch
-            Branch it follows (vcs projects only).
+            Branch it follows; an image project has none, and is read first, to know whether it is one.
         is_auto_promote_enabled
             Put every successful deployment live by itself.
         """
@@ -196,7 +197,7 @@ class _Operations:
         "/v1/projects/{project_id}/environments/{environment_id}/assign-deployment",
         safety="idempotent",
     )
-    def assign_deployment(self, project_id: str, environment_id: str, *, deployment_id: str) -> str:
+    def assign_deployment(self, project_id: str, environment_id: str, *, deployment_id: Id) -> str:
         """Make a deployment live on an environment; it goes on in the background, see `wait`.
 
         Parameters

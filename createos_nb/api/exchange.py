@@ -12,16 +12,18 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from createos_nb.api.envelope import data_of, retry_after_s
+from createos_nb.api.envelope import data_of, failure, is_refused, retry_after_s
 from createos_nb.api.garbage import held
 from createos_nb.api.message import Exchange, Request, Reserve, Response, Sleep, Unanswered
 from createos_nb.errors import ConnectionFailed, CreateOSError, OutcomeUnknown, TimedOut, UnexpectedResponse
+from createos_nb.markup import one_line
 
 T = TypeVar("T")
 
 ATTEMPTS = 3
 _FROM_A_PROXY = frozenset({502, 504})
 """What a proxy answers when the server behind it got the request, and did not answer."""
+_LOOK = "Look at the present state before trying again: error.reconcile() reads it back."
 PATIENCE_S = 20.0
 """The longest wait that a refused request is worth; beyond it the caller gets `RateLimited(retry_at)`."""
 
@@ -45,13 +47,13 @@ def answered(request: Request) -> Exchange[Response]:
             # Nothing was sent, so that even a creating operation may be tried again.
             outcome = error
         except Unanswered as error:
-            outcome = _unanswered(request, error)
+            outcome = _unanswered(request, error, attempt)
             if request.safety in {"creates", "destroys"}:
                 break
         else:
             outcome, pause_s = response, _worth_waiting(request, response, pause_s or 0.0)
-            if response.status in _FROM_A_PROXY and request.safety in {"creates", "destroys"}:
-                outcome = _unanswered(request, Unanswered(f"a proxy said HTTP {response.status}"))
+            if response.status >= 500 and request.safety in {"creates", "destroys"} and not is_refused(response):
+                outcome = _broken(request, response)
         if pause_s is None or attempt == ATTEMPTS or request.costs:
             break
         yield Sleep(pause_s)
@@ -60,14 +62,28 @@ def answered(request: Request) -> Exchange[Response]:
     raise outcome or AssertionError("a first attempt always has a place")
 
 
-def _unanswered(request: Request, error: Unanswered) -> CreateOSError:
+def _unanswered(request: Request, error: Unanswered, attempts: int) -> CreateOSError:
     if request.safety == "read":
-        return TimedOut(f"{request} got no answer in {ATTEMPTS} attempts ({error}). Try again.")
+        times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+        return TimedOut(f"{request} got no answer in {times} ({error}). Try again.")
     return OutcomeUnknown(
-        f"{request} was sent, but no answer came back ({error}): it may have happened. "
-        "Look at the present state before trying again: error.reconcile() reads it back.",
+        f"{request} was sent, but no answer came back ({error}): it may have happened. {_LOOK}",
         operation=request.operation,
         request=request,
+    )
+
+
+def _broken(request: Request, response: Response) -> OutcomeUnknown:
+    """Return the error of a change whose server broke, which may have been before it or after it."""
+    said = failure(request, response)
+    what = f"HTTP {response.status}: {one_line(said.detail if said else '', limit=200)}".rstrip(": ")
+    who = "a proxy in between had no answer" if response.status in _FROM_A_PROXY else "the platform failed"
+    return OutcomeUnknown(
+        f"{request} was sent, but {who} ({what}): it may have happened. {_LOOK}",
+        operation=request.operation,
+        request=request,
+        status=response.status,
+        request_id=response.headers.get("x-request-id"),
     )
 
 
@@ -85,10 +101,28 @@ def _worth_waiting(request: Request, response: Response, pause_s: float) -> floa
 
 
 def call(request: Request, read: Callable[[Request, Response], T]) -> Exchange[T]:
-    """Send a request and return what its answer says."""
+    """Send a request and return what its answer says.
+
+    Raises
+    ------
+    OutcomeUnknown
+        It creates or destroys, and its answer says success but cannot be read.
+    """
     response = yield from answered(request)
-    with held(len(response)):
-        return read(request, response)
+    try:
+        with held(len(response)):
+            return read(request, response)
+    except UnexpectedResponse as error:
+        error.status, error.request_id = response.status, response.headers.get("x-request-id")
+        if request.safety not in {"creates", "destroys"} or not 200 <= response.status < 300:
+            raise
+        raise OutcomeUnknown(
+            f"{error} It may have happened. {_LOOK}",
+            operation=request.operation,
+            request=request,
+            status=error.status,
+            request_id=error.request_id,
+        ) from None
 
 
 def parsed(request: Request, parse: Callable[[Any], T], data: Any) -> T:
@@ -107,5 +141,7 @@ def parsed(request: Request, parse: Callable[[Any], T], data: Any) -> T:
         where = ".".join(str(part) for part in first["loc"]) or "the answer"
         raise UnexpectedResponse(
             f"{request} answered something else than the API promises: {where}: {first['msg']}. "
-            "Is this a newer CreateOS? Update createos-nb."
+            "Is this a newer CreateOS? Update createos-nb.",
+            operation=request.operation,
+            status=200,
         ) from None

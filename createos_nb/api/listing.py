@@ -111,5 +111,8 @@ class Page(Model):
         count: Omissible[int] = None
 
     # Lists of templates name their rows after themselves.
-    data: list[object] = Field(validation_alias=AliasChoices("data", "templates", "purchases", "rejections"))
+    data: list[object] = Field(
+        validation_alias=AliasChoices("data", "templates", "purchases", "rejections"),
+        repr=False,  # Secrets stand among them in clear.
+    )
     pagination: Pagination = Pagination()

@@ -246,7 +246,8 @@ def _response(request: Request, result: CallToolResult, note: Note) -> Response:
         status = 200
     if result.is_error and status < 400 and not _says_no(text):
         raise _refused(request, (0, text), note)
-    return Response(status, note.headers, text.encode())
+    # What kind of text the protocol itself travels as says nothing of the one within.
+    return Response(status, {**note.headers, "content-type": "application/json"}, text.encode())
 
 
 def _text(note: Note) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -95,6 +96,8 @@ class Reserve:
 
     request: Request
     attempt: int = 1
+    patience_s: float = math.inf
+    """Seconds that it may wait for, where that is less than its caller's other requests would wait."""
 
 
 @dataclass(frozen=True)

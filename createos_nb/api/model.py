@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from difflib import get_close_matches
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -14,11 +15,17 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainSerializer,
+    ValidationError,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from createos_nb.api.complaint import complaint
+from createos_nb.errors import InvalidArgument
 
 
 class Model(BaseModel):
@@ -31,6 +38,59 @@ class Model(BaseModel):
     def wire(self) -> dict[str, Any]:
         """Return it as it travels: camelCase, secrets in clear. Never show or store the result."""
         return self.model_dump(mode="json", by_alias=True, context={"reveal": True})
+
+
+class Sent(Model):
+    """Something that is sent, too: a name it has not is refused there, and kept in what the platform answers.
+
+    Raises
+    ------
+    InvalidArgument
+        A value is out of bounds or a name is misspelt; the message says which, and what it may be.
+    """
+
+    def __init__(self, /, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            refusal = InvalidArgument(complaint(type(self).__name__, type(self), error))
+        else:
+            return
+        del data  # Secrets in clear stand in it.
+        raise refusal
+
+    # Says that models in models are made as ever, with their validation's context.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @model_validator(mode="after")
+    def _known(self, info: ValidationInfo) -> Self:
+        if self.model_extra and not (info.context and info.context.get("received")):
+            name = next(iter(self.model_extra))
+            fields = type(self).model_fields
+            spellings = [*fields, *(field.alias or name for name, field in fields.items())]
+            near = get_close_matches(name, spellings, 1, 0.5)
+            advice = f"did you mean {near[0]}?" if near else f"it has {', '.join(fields)}."
+            raise PydanticCustomError(
+                "unknown_name",
+                "{model} has no {name}; {advice}",
+                {"model": type(self).__name__, "name": name, "advice": advice},
+            )
+        return self
+
+
+def without_empty(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    """Read an object of an answer: what is empty in another way than it should be, is not there."""
+    try:
+        return handler(value)
+    except ValidationError as error:
+        if not (info.context and info.context.get("received")):
+            raise
+        odd = {each["loc"][0] for each in error.errors(include_url=False, include_input=False) if each["loc"]}
+        if isinstance(value, dict) and odd and all(value.get(str(name)) in (None, "", [], {}) for name in odd):
+            return handler({name: inner for name, inner in value.items() if name not in odd})
+        if not value:
+            return handler({})
+        raise
 
 
 def _to_utc(moment: datetime) -> datetime:
@@ -73,14 +133,17 @@ class Bounds:
     max_length: int | None = None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_after_validator_function(self._within, handler(source))
+        return core_schema.with_info_wrap_validator_function(self._within, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         facets = {"minimum": self.minimum, "maximum": self.maximum, "maxLength": self.max_length}
         return {**handler(schema), **{name: value for name, value in facets.items() if value is not None}}
 
-    def _within(self, value: Any, info: ValidationInfo) -> Any:
+    def _within(self, given: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        value = handler(given)
         if not (info.context and info.context.get("received")):
+            if isinstance(given, bool):
+                raise ValueError("it must be a number")
             if self.max_length is not None and len(value) > self.max_length:
                 raise ValueError(f"it must have at most {self.max_length} characters")
             if (self.minimum is not None and value < self.minimum) or (

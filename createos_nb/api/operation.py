@@ -41,10 +41,10 @@ from createos_nb.api.answer import Answer, ColumnReader, Parts
 from createos_nb.api.complaint import complaint
 from createos_nb.api.exchange import call
 from createos_nb.api.listing import MAX_OFFSET, Listing
-from createos_nb.api.message import Exchange, Request, Response, Safety
+from createos_nb.api.message import Exchange, Request, Response, Safety, Unshown
 from createos_nb.api.method import bound
 from createos_nb.api.paging import Found, pages
-from createos_nb.api.parameter import Parameter, Received, placed
+from createos_nb.api.parameter import Misfit, Parameter, Received, fitted, placed
 from createos_nb.api.resource import AsyncResource, Resource
 from createos_nb.api.secret import found
 from createos_nb.api.wire import query_text, wire
@@ -135,7 +135,15 @@ class Operation(Generic[P, T]):
             return self
 
         def method(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return resource.run(self.exchange(*args, **kwargs))
+            refusal: Exception | None = None
+            try:
+                exchange = self.exchange(*args, **kwargs)
+            except (InvalidArgument, Misfit) as error:
+                refusal = error.with_traceback(None)  # Arguments in clear stand in its frames, as in this one.
+            del args, kwargs
+            if refusal is not None:
+                raise refusal
+            return resource.run(exchange)
 
         return bound(self, method, resource)
 
@@ -188,45 +196,44 @@ class Operation(Generic[P, T]):
         """
         return self._request(self._validated(self._bind(*args, **kwargs), InvalidArgument))
 
-    def _bind(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
-        bound_arguments = self.signature.bind(*args, **kwargs)
-        bound_arguments.apply_defaults()
-        return dict(bound_arguments.arguments)
+    def _bind(self, *args: P.args, **kwargs: P.kwargs) -> Unshown:
+        return fitted(self.name, self.signature, args, kwargs)
 
     def _request(self, values: Mapping[str, Any]) -> Request:
+        path = paths.fill(self.path, values)
         sent = {
-            place: {
-                item.wire: values[item.name]
-                for item in self._parameters
+            place: Unshown(
+                (item.wire, values[item.name])
+                for item in self.parameters
                 if item.place == place
                 and (item.default is inspect.Parameter.empty or values[item.name] is not None)
-            }
+            )
             for place in ("query", "body", "file")
         }
-        query = {name: query_text(value) for name, value in sent["query"].items()}
-        arguments = {
-            item.name: wire(values[item.name])
-            for item in self._parameters
+        query = Unshown((name, query_text(value)) for name, value in sent["query"].items())
+        arguments = Unshown(
+            (item.name, wire(values[item.name]))
+            for item in self.parameters
             if item.place == "path" or (item.place == "query" and item.wire in query)
-        }
+        )
         if self.paged:
             window = {"limit": values["page_size"], "offset": values.get("offset", 0)}
             query |= {name: str(number) for name, number in window.items()}
             arguments |= window
         body = None
         if self._has("body"):
-            body = {name: wire(value, leave_out_none=True) for name, value in sent["body"].items()}
+            body = Unshown((name, wire(value, leave_out_none=True)) for name, value in sent["body"].items())
             arguments["body"] = body
         return Request(
             operation=self.name,
             method=self.method,
             template=self.path,
-            path=paths.fill(self.path, values),
+            path=path,
             safety=self.safety,
             query=query,
             body=body,
             file=next(iter(sent["file"].values()), None),
-            secrets=tuple(found(values)),
+            secrets=tuple(secret for _, secret in found(values)),
             costs=self.costs,
             tool=self.tool,
             arguments=arguments,
@@ -267,11 +274,11 @@ class Operation(Generic[P, T]):
         places: dict[str, Mapping[str, Any]] = {"path": path, "query": query, "body": body if body else {}}
         values = {
             item.name: places[item.place][item.wire]
-            for item in self._parameters
+            for item in self.parameters
             if item.place in places and item.wire in places[item.place]
         }
         if self._has("file"):
-            values |= {item.name: body for item in self._parameters if item.place == "file" and body is not None}
+            values |= {item.name: body for item in self.parameters if item.place == "file" and body is not None}
         if self.paged and "limit" in query:
             values["page_size"] = query["limit"]
         received = Received(self._validated(values, BadRequest.answer), sent=values)
@@ -291,26 +298,22 @@ class Operation(Generic[P, T]):
         return whole.replace(parameters=list(whole.parameters.values())[1:])
 
     @cached_property
-    def _parameters(self) -> tuple[Parameter, ...]:
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Where each argument travels, in the declared order."""
         return tuple(
             placed(parameter, method=self.method, path=self.path, paged=self.paged)
             for parameter in self.signature.parameters.values()
         )
 
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """Where each argument travels, in the declared order."""
-        return self._parameters
-
     def _has(self, place: str) -> bool:
-        return any(item.place == place for item in self._parameters)
+        return any(item.place == place for item in self.parameters)
 
     @cached_property
     def arguments_model(self) -> type[BaseModel]:
         """A model of the declared parameters, with their bounds."""
         fields: dict[str, Any] = {
             item.name: (item.annotation, Field(... if item.default is inspect.Parameter.empty else item.default))
-            for item in self._parameters
+            for item in self.parameters
         }
         return create_model(f"{self.name}Arguments", __base__=_Arguments, **fields)
 
@@ -320,11 +323,17 @@ class Operation(Generic[P, T]):
                 values = self.check(values)
             model = self.arguments_model.model_validate(values)
         except ValidationError as error:
-            wire = () if error_class is InvalidArgument else self._parameters
+            wire = () if error_class is InvalidArgument else self.parameters
             raise error_class(complaint(self.name, self.arguments_model, error, wire)) from None
         except ValueError as error:
             raise error_class(f"{self.name}: {error}") from None
-        return {item.name: getattr(model, item.name) for item in self._parameters}
+        found_values = Unshown((item.name, getattr(model, item.name)) for item in self.parameters)
+        if mask := next((place for place, secret in found(found_values) if secret.is_mask), ""):
+            raise error_class(
+                f"{self.name}: {mask} is refused: it is what is shown of a secret, not the secret. "
+                "Read it from the platform again, or give its text."
+            )
+        return found_values
 
     @cached_property
     def answer(self) -> Answer:

@@ -26,7 +26,7 @@ UNFINISHED = frozenset({"queue", "queued", "building", "deploying"})
 _NEXT = {
     "build_error": "Read deployments.build_logs(…) for the reason.",
     "crashing": "Read deployments.logs(…): its process does not stay up.",
-    "sleeping": "It is built; wake it with deployments.wakeup(…).",
+    "sleeping": "It is built; wake it with deployments.wake(…).",
     "cancelled": "Deploy again if that was not meant.",
 }
 

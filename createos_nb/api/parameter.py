@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BeforeValidator, StrictBool
 from pydantic.alias_generators import to_camel
 
+from createos_nb.api.message import Unshown
 from createos_nb.api.path import names
 
 Place = Literal["path", "query", "body", "file", "local"]
@@ -55,6 +56,20 @@ class Received(dict[str, Any]):
     def __init__(self, values: Mapping[str, Any], *, sent: Mapping[str, Any]) -> None:
         super().__init__(values)
         self.cleared = frozenset(name for name, value in sent.items() if value is None)
+
+
+class Misfit(TypeError):
+    """Arguments that are not those of an operation: one is missing, misspelt or one too many."""
+
+
+def fitted(operation: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Unshown:
+    """Return arguments by the names of an operation's parameters, defaults included."""
+    try:
+        found = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise Misfit(f"{operation}: {error}. It takes {', '.join(signature.parameters) or 'nothing'}.") from None
+    found.apply_defaults()
+    return Unshown(found.arguments)
 
 
 def placed(parameter: inspect.Parameter, *, method: str, path: str, paged: bool) -> Parameter:

@@ -22,7 +22,8 @@ def fill(template: str, values: Mapping[str, object]) -> str:
     Raises
     ------
     InvalidArgument
-        A value is not text, is empty, is ``.`` or ``..``, or has a control character or one of those.
+        A value is not text, is empty or blank, is ``.`` or ``..``, or has a control character or
+        one of those.
 
     Examples
     --------
@@ -40,7 +41,11 @@ def names(template: str) -> tuple[str, ...]:
 def _segment(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise InvalidArgument(f"{name} must be text, not {type(value).__name__}. Pass the id as the API lists it.")
-    if value in {"", ".", ".."} or any(ord(each) < 32 or ord(each) == 127 or each in "/\\%" for each in value):
+    if (
+        value in {"", ".", ".."}
+        or not value.strip()
+        or any(ord(each) < 32 or ord(each) == 127 or each in "/\\%" for each in value)
+    ):
         raise InvalidArgument(f"{name}={one_line(value)!r} is not an id. Pass the id as the API lists it.")
     try:
         return quote(value, safe="")

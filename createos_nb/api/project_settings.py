@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from createos_nb.api.model import Bounds, Model, Omissible
+from createos_nb.api.model import Bounds, Model, Omissible, Sent
 from createos_nb.api.secret import Secret
 
 Port = Annotated[int, Bounds(minimum=1, maximum=65535)]
 ShortText = Annotated[str, Bounds(max_length=255)]
 
 
-class UploadSettings(Model):
+class UploadSettings(Sent):
     """How an upload project is built and run; an empty command is detected from the files."""
 
     framework: ShortText | None = None
@@ -42,7 +42,7 @@ class VcsSettings(UploadSettings):
     ignore_branches: Omissible[list[ShortText]] = None
 
 
-class ImageSettings(Model):
+class ImageSettings(Sent):
     """How a container image is run."""
 
     port: Port
@@ -52,7 +52,7 @@ class ImageSettings(Model):
 Settings = UploadSettings | VcsSettings | ImageSettings
 
 
-class VcsSource(Model):
+class VcsSource(Sent):
     """The repository of a vcs project."""
 
     vcs_name: Literal["github"] = "github"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, WrapValidator
 
 from createos_nb.api.listing import Listing
-from createos_nb.api.model import Model, Omissible, Timestamp, known
+from createos_nb.api.model import Model, Omissible, Timestamp, known, without_empty
 from createos_nb.api.operation import operation
 from createos_nb.api.parameter import Body, Query
 from createos_nb.api.project_settings import (
@@ -55,6 +55,7 @@ DisplayName = Annotated[
     ),
 ]
 Description = Annotated[str, Field(min_length=4, max_length=2048)]
+Id = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\s/\\%]+$", description="as the API lists it")]
 
 
 class Project(Model):
@@ -69,7 +70,7 @@ class Project(Model):
     app_id: str | None = None
     user_id: Omissible[str] = None
     source: Omissible[dict[str, Any]] = None
-    settings: Omissible[VcsSettings] = None
+    settings: Omissible[Annotated[VcsSettings, WrapValidator(without_empty)]] = None
     enabled_security_scan: bool = False
     created_at: Timestamp
     updated_at: Omissible[Timestamp] = None

@@ -6,19 +6,27 @@ import hashlib
 import hmac
 import html
 import json
+import re
 import secrets
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, GetCoreSchemaHandler, SerializationInfo
-from pydantic_core import CoreSchema, core_schema
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from createos_nb.errors import CreateOSError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # Of this process only: a fingerprint lets a person compare two values on screen, and tells a reader of a
 # saved notebook nothing, since short values could otherwise be guessed from it.
 _SALT = secrets.token_bytes(16)
 
 _SHORTEST_HIDDEN = 4
+_MASK = re.compile("••••[0-9a-f]{4}")
 
 
 def _spellings(value: str) -> set[str]:
@@ -61,12 +69,17 @@ class Secret:
         return text
 
     @property
+    def is_mask(self) -> bool:
+        """Whether it is what a view showed of another secret, as read back from a pickle or from JSON."""
+        return _MASK.search(self._value) is not None
+
+    @property
     def fingerprint(self) -> str:
         """Four hex digits, equal for equal values within this process and meaningless outside it."""
         return hmac.new(_SALT, self._value.encode(), hashlib.sha256).hexdigest()[:4]
 
     def __repr__(self) -> str:
-        return f"••••{self.fingerprint}"
+        return self._value if _MASK.fullmatch(self._value) else f"••••{self.fingerprint}"
 
     __str__ = __repr__
 
@@ -88,38 +101,63 @@ class Secret:
     def __deepcopy__(self, _memo: dict[int, object]) -> Secret:
         return self
 
-    def __reduce__(self) -> tuple[type[str], tuple[str]]:
-        # A pickle is a file: it gets the mask, as text.
-        return (str, (repr(self),))
+    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
+        # A pickle is a file: it gets the mask.
+        return (Secret, (repr(self),))
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.json_or_python_schema(
-            json_schema=core_schema.no_info_after_validator_function(cls, core_schema.str_schema()),
-            python_schema=core_schema.union_schema(
-                [
-                    core_schema.is_instance_schema(cls),
-                    core_schema.no_info_after_validator_function(cls, core_schema.str_schema()),
-                ]
-            ),
+        return core_schema.with_info_plain_validator_function(
+            _validated,
             serialization=core_schema.plain_serializer_function_ser_schema(_serialized, info_arg=True),
         )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string"}
+
+
+def _validated(value: object, info: core_schema.ValidationInfo) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if isinstance(value, str):
+        return Secret(value)
+    if info.context and info.context.get("received") and isinstance(value, int | float | None):
+        # A platform that has a number, or nothing, where a text belongs is not to make a whole list unreadable.
+        return Secret("" if value is None else str(value))
+    raise PydanticCustomError("no_text", "it must be text, in quotes")
 
 
 def _serialized(secret: Secret, info: SerializationInfo[Any]) -> str:
     return secret.reveal() if info.context and info.context.get("reveal") else repr(secret)
 
 
-def found(value: object) -> Iterator[Secret]:
-    """Return the secrets in arguments: in maps, sequences and models too."""
+def found(value: object, place: str = "") -> Iterator[tuple[str, Secret]]:
+    """Return the secrets in arguments, each with its place: in maps, sequences and models too."""
     if isinstance(value, Secret):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from found(inner)
+        yield place, value
+    elif isinstance(value, Mapping | BaseModel):
+        for name, inner in value.items() if isinstance(value, Mapping) else value:
+            yield from found(inner, f"{place}.{name}" if place else str(name))
     elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from found(inner)
-    elif isinstance(value, BaseModel):
-        for _, inner in value:
-            yield from found(inner)
+        for index, inner in enumerate(value):
+            yield from found(inner, f"{place}.{index}")
+
+
+def frameless(function: Callable[P, T]) -> Callable[P, T]:
+    """Let an error of ours leave a function without its frames, since arguments in clear may stand in them.
+
+    What shows the values of a traceback's frames, as ``%xmode Verbose`` does, asks none whether it may.
+    """
+
+    @wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except CreateOSError as error:
+            refusal = error.with_traceback(None)
+        finally:
+            del args, kwargs
+        raise refusal
+
+    return called

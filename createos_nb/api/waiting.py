@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
-from createos_nb.api.message import Exchange, Sleep
+from createos_nb.api.message import Exchange, Reserve, Sleep
 from createos_nb.api.progress import bar
 from createos_nb.errors import (
     ConnectionFailed,
@@ -87,7 +88,7 @@ def _until(
     before: T | None = None
     while True:
         try:
-            state = yield from read()
+            state = yield from _within(read(), started_s + timeout_s - now_s, what)
         except (ConnectionFailed, ServerError, RateLimited):
             now_s = yield Sleep(0)
             if now_s - answered_s > OUTAGE_S or now_s - started_s >= timeout_s:
@@ -113,6 +114,27 @@ def _until(
         now_s = yield Sleep(min(pause_s, left_s))
         tick()
         pause_s = min(pause_s * 1.5, 40.0)
+
+
+def _within(exchange: Exchange[T], left_s: float, what: str) -> Exchange[T]:
+    """Carry an exchange out that is not to wait for longer, neither for the budget nor for the platform."""
+    try:
+        step = next(exchange)
+        while True:
+            if isinstance(step, Reserve):
+                step = replace(step, patience_s=left_s)
+            if isinstance(step, Sleep) and step.seconds > left_s:
+                raise TimedOut(f"{what} was not reached: the platform asks to wait for {step.seconds:.0f} s.")
+            try:
+                answer = yield step
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is the exchange's
+                step = exchange.throw(error)
+            else:
+                step = exchange.send(answer)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return] # StopIteration carries the generator's value
+    finally:
+        exchange.close()
 
 
 def _resumable(error: Unauthorized) -> Unauthorized:

@@ -37,6 +37,7 @@ _INLINE_SECRET = re.compile(
     | :// [^\s/:@]+ : (?! \$ ) [^\s/@]+ @
     """
 )
+_API_KEY = re.compile(rb"(?<![A-Za-z0-9_])skp_[A-Za-z0-9_-]{16}")
 _PRIVATE_KEY = re.compile(rb"\s*-----BEGIN [A-Z ]*PRIVATE KEY")
 _OTHER = {".ds_store": "of the file manager", "thumbs.db": "of the file manager", ".git": "version control"}
 
@@ -59,6 +60,8 @@ def content_reason(name: str, content: bytes) -> str:
     """Return why a file with this content is left out, empty when it is not."""
     if _PRIVATE_KEY.match(content):
         return "is a private key: use the environment's variables"
+    if _API_KEY.search(content):
+        return "holds an API key of CreateOS: use the environment's variables"
     if name.casefold() in _CONFIGURATION and _INLINE_SECRET.search(content):
         return "holds a secret: write ${NAME} instead, and set that variable for the build"
     return ""

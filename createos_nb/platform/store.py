@@ -33,7 +33,7 @@ from createos_nb.api.apps import App
 from createos_nb.api.deployments import Deployment
 from createos_nb.api.domains import Domain
 from createos_nb.api.environments import Environment
-from createos_nb.api.model import Model
+from createos_nb.api.model import RECEIVED, Model
 from createos_nb.api.projects import Project, Transfer
 from createos_nb.errors import Conflict, NotFound, PlatformError, Unprocessable
 from createos_nb.platform.clock import Clock
@@ -375,7 +375,7 @@ def _stored(value: object) -> Any:
 @lru_cache(maxsize=2048)
 def _model(kind: type[M], row: sqlite3.Row) -> M:
     """Return what a row says; the same row says the same, and reading one takes longer than fetching it."""
-    return kind.model_validate(_read(row))
+    return kind.model_validate(_read(row), context=RECEIVED)
 
 
 def _read(row: sqlite3.Row) -> dict[str, Any]:

@@ -18,7 +18,7 @@ def nouns(client):
 class Played:
     """An exchange carried out by a script: each request takes the next answer; sleeping moves the clock."""
 
-    def __init__(self, exchange, answer):
+    def __init__(self, exchange, answer, *, attempts=10):
         self.requests: list[Request] = []
         self.pauses: list[float] = []
         self.value = self.error = None
@@ -27,7 +27,7 @@ class Played:
             step = next(exchange)
             while True:
                 if isinstance(step, Reserve):
-                    step = exchange.send(True)
+                    step = exchange.send(step.attempt <= attempts)
                     continue
                 if isinstance(step, Sleep):
                     clock_s += step.seconds

@@ -324,7 +324,7 @@ def test_the_roll_up_says_what_the_records_say_whatever_becomes_of_them(tmp_path
     log.close()
 
 
-def test_records_that_cannot_be_written_wait_until_they_can(log, monkeypatch):
+def test_records_that_cannot_be_written_wait_until_they_can(log, recorder, monkeypatch):
     add, broken = log._rollup.add, [True]
 
     def full(source):
@@ -333,7 +333,7 @@ def test_records_that_cannot_be_written_wait_until_they_can(log, monkeypatch):
         add(source)
 
     monkeypatch.setattr(log._rollup, "add", full)
-    log.record(**a_record())
+    recorder.record(**a_record())
     with pytest.raises(duckdb.IOException):
         log.flush()
     broken.clear()

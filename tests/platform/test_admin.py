@@ -88,7 +88,7 @@ def test_it_needs_a_key_on_every_route_and_loopback(address):
 
 def test_a_platform_that_runs_without_it_is_not_taken_for_one_with_it(tmp_path):
     cos.local(state=tmp_path / "state", ephemeral=True).api.close()
-    with pytest.raises(PlatformError, match="without --admin"):
+    with pytest.raises(PlatformError, match="admin=False, not True"):
         cos.local(state=tmp_path / "state", admin=True)
     service.stop(tmp_path / "state")
 

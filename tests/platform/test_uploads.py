@@ -8,10 +8,11 @@ import os
 import random
 import shutil
 import sqlite3
+import tempfile
 import threading
 import time
 from collections import Counter
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -39,9 +40,24 @@ def whole(version):
     return {**echo(version, before=WHOLE), **{f"parts/{number}": str(version) for number in range(PARTS)}}
 
 
+@contextmanager
+def database_of(state):
+    """Open a copy of the platform's database: a running one lets no other process open it."""
+    for _ in range(20):  # One that was taken while the log was written back is none.
+        with tempfile.TemporaryDirectory() as directory:
+            for name in ("platform.sqlite", "platform.sqlite-wal"):
+                with suppress(FileNotFoundError):
+                    shutil.copy(state / name, directory)
+            with closing(sqlite3.connect(Path(directory) / "platform.sqlite")) as database:
+                if database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]:
+                    yield database
+                    return
+    pytest.fail("The database could not be copied.")
+
+
 def stage(state, before):
     """Return how far the newest upload had come, of those that were not there before."""
-    with closing(sqlite3.connect(state / "platform.sqlite")) as database:
+    with database_of(state) as database:
         new = dict(database.execute("SELECT id, status FROM deployments").fetchall())
         live, wanted = database.execute(
             "SELECT project_deployment_id, wanted_deployment_id FROM environments"
@@ -55,7 +71,7 @@ def stage(state, before):
 
 def leaked(state):
     """Return what is on disk that no deployment has."""
-    with closing(sqlite3.connect(state / "platform.sqlite")) as database:
+    with database_of(state) as database:
         known = {row[0] for row in database.execute("SELECT id FROM deployments").fetchall()}
     kept = [*(state / "sources").iterdir(), *(state / "archives").iterdir()]
     return [path for path in kept if path.name.removesuffix(".zip") not in known]
@@ -63,7 +79,7 @@ def leaked(state):
 
 def unfinished(state):
     """Return the deployments that are still on their way, without asking for the pages of all there ever were."""
-    with closing(sqlite3.connect(state / "platform.sqlite")) as database:
+    with database_of(state) as database:
         rows = database.execute("SELECT id, status FROM deployments").fetchall()
     return [deployment_id for deployment_id, status in rows if status in UNFINISHED]
 
