@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from createos_nb import metrics, schema
 from createos_nb.api.deployments import Deployment
-from createos_nb.errors import InvalidArgument
+from createos_nb.errors import InvalidArgument, NotFound
 from createos_nb.markup import escape, frame_table, one_line
+from createos_nb.metrics.comparison import Counts
 from createos_nb.metrics.dora import SERVED
+from createos_nb.metrics.intervals import intervals
+from createos_nb.plans.journal import Journal
+from createos_nb.suspects import Judgement, Rise, Suspect, judge, rises
 from createos_nb.timerange import TimeRange, duration
 
 if TYPE_CHECKING:
@@ -38,8 +44,8 @@ class Blame:
     window
         The time that was looked at.
     verdict
-        ``"likely"`` when the 5xx share rose right after exactly one deployment was created, else
-        ``"cannot tell"``.
+        ``"likely"`` when the 5xx share rose right after exactly one deployment was created, or put live
+        again, else ``"cannot tell"``.
     reason
         One sentence.
     suspect
@@ -47,7 +53,9 @@ class Blame:
     evidence
         Sentences: what the verdict rests on, and what it does not know.
     changed_at
-        Start of the first interval with the higher 5xx share, aware UTC; None when no rise was found.
+        Start of the first interval with the higher 5xx share, aware UTC; None when no rise was found. Of
+        several rises, one of the last ones that no fall divides: the highest with somebody likely behind it,
+        else the first. The others are in the evidence.
     requests
         How many requests to the platform it took at most; what is held of a window that is over costs none.
     """
@@ -147,7 +155,7 @@ class Blame:
         return "\n".join(parts)
 
 
-def blame(selection: Selection, window: TimeRange, *, significance: float = 0.01, lag: str = "15m") -> Blame:
+def blame(selection: Selection, window: TimeRange, *, significance: float = 0.01, lag: str = "5m") -> Blame:
     """Say whether a deployment is likely behind a rise of server errors of one environment.
 
     Parameters
@@ -172,30 +180,19 @@ def blame(selection: Selection, window: TimeRange, *, significance: float = 0.01
 
     Notes
     -----
-    It takes two requests, and two more when there was a rise. The test is that of
-    `createos_nb.metrics.change_points`. After is not because: of a deployment and a cause that came at the
-    same time, traffic cannot tell which it was.
+    It takes two requests, two more when there was a rise, and one more for a deployment that was created within
+    the interval of a rise. The test is that of `createos_nb.metrics.change_points`; who is likely is told by
+    `createos_nb.suspects.judge`. After is not because: of a deployment and a cause that came at the same time,
+    traffic cannot tell which it was. An older deployment that was put live again is known where this machine's
+    journal holds it.
     """
     if len(selection) != 1:
         raise InvalidArgument(
             f"Blame looks at one environment, and this selection has {len(selection)}. Choose one, such as "
             "ws['shop/production']."
         )
-    (target,) = selection.targets()
-    longest = duration(lag)
-    over_time = selection.analytics.requests_over_time(start=window.start, end=window.end)
-    changes = metrics.change_points(over_time, significance=significance)
-    listed = selection.api.deployments.list(target.project.id, max_rows=MAX_DEPLOYMENTS)
-    near = [each for each in listed if window.start - longest <= each.created_at < window.end]
-    # Of a listing that was cut, older ones may be missing; then the last one listed is the oldest there is.
-    cut = not listed.complete and bool(near) and len(near) == len(listed)
-    markers = schema.DEPLOYMENTS.frame(
-        ({**schema.deployment_row(target.names[0], each, []), "environments": None} for each in near),
-        complete=not cut,
-    )
-    found = _Found(selection, window, longest, over_time, changes, near, markers, cut=cut)
-    rises = changes[(changes["verdict"] == "changed") & (changes["rate_after"] > changes["rate_before"])]
-    return found.rose(rises.to_dict("records")[-1]) if len(rises) else found.quiet()
+    found = _Found.of(selection, window, duration(lag), significance)
+    return found.rose() if found.runs else found.quiet()
 
 
 @dataclass(frozen=True)
@@ -207,9 +204,51 @@ class _Found:
     lag: timedelta
     over_time: pd.DataFrame
     changes: pd.DataFrame
-    deployments: list[Deployment]
+    runs: list[list[Rise]]
+    suspects: list[Suspect]
     markers: pd.DataFrame
     cut: bool
+    asked: list[str]
+
+    @classmethod
+    def of(cls, selection: Selection, window: TimeRange, lag: timedelta, significance: float) -> _Found:
+        """Ask for the traffic and the deployments."""
+        (target,) = selection.targets()
+        over_time = selection.analytics.requests_over_time(start=window.start, end=window.end)
+        changes = metrics.change_points(over_time, significance=significance)
+        held = next(intervals(over_time), None)
+        runs = rises(changes, held, lag) if held else []
+        listed = selection.api.deployments.list(target.project.id, max_rows=MAX_DEPLOYMENTS)
+        near = [each for each in listed if window.start - lag <= each.created_at < window.end]
+        # Of a listing that was cut, older ones may be missing; then the last one listed is the oldest there is.
+        cut = not listed.complete and bool(near) and len(near) == len(listed)
+        markers = schema.DEPLOYMENTS.frame(
+            ({**schema.deployment_row(target.names[0], each, []), "environments": None} for each in near),
+            complete=not cut,
+        )
+        created = [Suspect(each, each.created_at) for each in near if each.status in SERVED]
+        found = cls(
+            selection, window, lag, over_time, changes, runs, created, markers, cut, ["traffic", "deployments"]
+        )
+        found.suspects.extend(found._put_live({each.id: each for each in listed}))
+        return found
+
+    def _put_live(self, listed: dict[str, Deployment]) -> Iterator[Suspect]:
+        """Return what this machine put live in reach of the window, by its journal."""
+        (target,) = self.selection.targets()
+        client = self.selection.api
+        # The journal goes by this machine's clock, the traffic by the platform's.
+        ahead = client.now() - datetime.now(UTC)
+        for at, deployment_id in Journal().put_live(
+            platform=client.settings.api_url, environment_id=target.environment.id
+        ):
+            if self.window.start - self.lag <= at + ahead < self.window.end:
+                if deployment_id not in listed:
+                    self.asked.append("deployment")
+                    with suppress(NotFound):
+                        listed[deployment_id] = client.deployments.get(target.project.id, deployment_id)
+                if deployment_id in listed:
+                    yield Suspect(listed[deployment_id], at + ahead, "put live")
 
     def quiet(self) -> Blame:
         """Return what there is to say without a rise."""
@@ -217,44 +256,44 @@ class _Found:
         reason = f"The 5xx share was not seen to rise. {why}"
         return self._told("cannot tell", reason, None, (*more, *self._caveats()))
 
-    def rose(self, rise: dict[Any, Any]) -> Blame:
-        """Return what there is to say about a rise."""
-        at, earliest, latest = (rise[name].to_pydatetime() for name in ("at", "earliest", "latest"))
-        suspects = [
-            each
-            for each in self.deployments
-            if each.status in SERVED and earliest - self.lag <= each.created_at <= latest
+    def rose(self) -> Blame:
+        """Return what there is to say about the last run of rises, and beside it about the others."""
+        (over_time,) = intervals(self.over_time)
+        judged = [
+            [judge(rise, self.suspects, over_time, self.window, self.lag, self._count) for rise in run]
+            for run in self.runs
         ]
-        before, after = self._sides(at)
+        likely = [each for each in judged[-1] if each.suspect]
+        told = max(likely, key=lambda each: each.rise.height) if likely else judged[-1][0]
+        others = [each for run in judged for each in run if each is not told]
+        rise = told.rise
+        before, after = self._sides(rise)
         comparison = metrics.compare(after, before)
-        errors = self._errors(at, before, after)
+        errors = self._errors(rise.at, before, after)
         new = errors[(errors["listed"] == "after") & errors["status"].str.startswith("5")]
         paths = ", ".join(f"{one_line(row['path'], limit=60)} ({row['status']})" for row in new.to_dict("records"))
-        span = f"{earliest:%H:%M:%S} to {latest:%H:%M:%S} UTC"
         evidence = (
-            f"{rise['reason']} It changed between {span}.",
+            f"{rise.reason} It changed between {rise.earliest:%H:%M:%S} to {rise.latest:%H:%M:%S} UTC.",
             *([f"New among the paths that fail most: {paths}."] if paths else []),
-            *(self._created(each, at) for each in suspects),
-            *([self._by_chance(latest - earliest)] if suspects else []),
+            *told.evidence,
+            *(f"Another rise, {_from_to(each)}: {each.reason}" for each in others),
             *self._caveats(),
+            "An older deployment that another machine put live again is not known here; see ws.journal().",
         )
-        rest = f"the 5xx share rose at {at:%H:%M} UTC"
-        verdict = "cannot tell"
-        suspect: Deployment | None = None
-        match suspects:
-            case [one]:
-                verdict, suspect = "likely", one
-                reason = f"{one.version} is likely behind it: {rest}, and it was created shortly before."
-            case []:
-                reason = f"{rest[0].upper()}{rest[1:]}, but no deployment was created shortly before."
-            case many:
-                versions = ", ".join(each.version for each in many)
-                reason = f"{rest[0].upper()}{rest[1:]}, and any of {versions} may be behind it."
-        return self._told(verdict, reason, suspect, evidence, at=at, comparison=comparison, errors=errors)
+        verdict = "likely" if told.suspect else "cannot tell"
+        suspect = told.suspect.deployment if told.suspect else None
+        return self._told(verdict, told.reason, suspect, evidence, at=rise.at, comparison=comparison, errors=errors)
 
-    def _sides(self, at: datetime) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return the intervals before and after a change, as far as the changes beside it."""
-        others = self.changes["at"]
+    def _count(self, start: datetime, end: datetime) -> Counts:
+        """Count the requests and errors of a time."""
+        self.asked.append("part of an interval")
+        row = self.selection.analytics.overall_requests(start=start, end=end).iloc[0]
+        return Counts(int(row["requests"]), int(row["server_errors"]))
+
+    def _sides(self, rise: Rise) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the intervals before and after a rise, as far as the changes beside it."""
+        at = rise.at
+        others = self.changes["at"][~self.changes["at"].isin(rise.steps)]
         since, until = others[others < at].max(), others[others > at].min()
         times = self.over_time["timestamp"]
         before, after = times < at, times >= at
@@ -269,28 +308,8 @@ class _Found:
         ends = after["timestamp"] + pd.to_timedelta(after["interval_s"], unit="s")
         length = min(at - max(before["timestamp"].min(), self.window.start), min(ends.max(), self.window.end) - at)
         top = self.selection.analytics.top_error_paths
+        self.asked.extend(["errors after", "errors before"])
         return metrics.movers(top(start=at, end=at + length), top(start=at - length, end=at))
-
-    def _created(self, one: Deployment, at: datetime) -> str:
-        seconds = (at - one.created_at).total_seconds()
-        beside = "before" if seconds >= 0 else "after"
-        return (
-            f"{one.version} was created at {one.created_at:%H:%M:%S} UTC, {abs(seconds):.0f} s {beside} the first "
-            "interval with the higher share. When it took traffic, the platform does not say."
-        )
-
-    def _by_chance(self, uncertain: timedelta) -> str:
-        """Say how easily a change would fall behind a deployment without having to do with it."""
-        reach, covered, until = self.lag + uncertain, timedelta(), self.window.start
-        for each in sorted(self.deployments, key=lambda one: one.created_at):
-            if each.status in SERVED:
-                start, end = max(each.created_at, until), min(each.created_at + reach, self.window.end)
-                covered, until = covered + max(end - start, timedelta()), max(until, end)
-        share = covered / self.window.duration
-        return (
-            f"By chance: {share:.0%} of the window lies within {reach.total_seconds() / 60:.0f} min after a "
-            "deployment."
-        )
 
     def _caveats(self) -> tuple[str, ...]:
         cut = f"Only the newest {MAX_DEPLOYMENTS} deployments were looked at; older ones may fall into the window."
@@ -316,9 +335,14 @@ class _Found:
             suspect,
             evidence,
             at,
-            2 if errors is None else 4,
+            len(self.asked),
             self.changes,
             self.markers,
             schema.COMPARISON.empty() if comparison is None else comparison,
             schema.MOVERS.empty() if errors is None else errors,
         )
+
+
+def _from_to(judged: Judgement) -> str:
+    before, after = (side.error_rate or 0.0 for side in (judged.rise.before, judged.rise.after))
+    return f"from {before:.1%} to {after:.1%}"

@@ -49,11 +49,11 @@ class Selection(EnvironmentFrames):
         start: Moment | None = None,
         end: Moment | None = None,
         significance: float = 0.01,
-        lag: str = "15m",
+        lag: str = "5m",
     ) -> Blame:
         """Say whether a deployment is likely behind a rise of server errors, or that it cannot be told.
 
-        Of one environment. It takes two requests, and two more when there was a rise.
+        Of one environment. It takes two requests, and two or three more when there was a rise.
 
         Parameters
         ----------
@@ -85,7 +85,8 @@ class Selection(EnvironmentFrames):
         Parameters
         ----------
         since
-            How far to look back at first, at most an hour; of no effect on one that runs.
+            How far to look back at first, at most an hour, or a `TimeRange`, of which the start counts; of no
+            effect on one that runs.
         keep
             Rows to keep, 1 or more; of no effect on one that runs.
 

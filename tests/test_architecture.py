@@ -29,6 +29,7 @@ LAYERS = (
         "explanation",
         "analytics",
         "blame",
+        "suspects",
         "frames",
         "account",
         "follow",

@@ -141,6 +141,34 @@ class Journal:
                 found = None
         return found
 
+    def put_live(self, *, platform: str, environment_id: str) -> list[tuple[datetime, str]]:
+        """Return when which deployments were put live on an environment from this machine, oldest first.
+
+        What was plainly refused is left out.
+
+        Parameters
+        ----------
+        platform
+            URL of its API.
+        environment_id
+            The environment.
+        """
+        found: dict[str, tuple[datetime, str]] = {}
+        for record in self.records():
+            if (
+                record.get("platform") == platform
+                and record.get("environment_id") == environment_id
+                and record.get("operation") == "AssignDeploymentToProjectEnvironment"
+            ):
+                # Every intent has an outcome before the next one of its run; a run cut off has none.
+                key = f"{record.get('run')} {record.get('step')}"
+                if record.get("event") == "intent":
+                    deployment_id = str(record.get("detail", {}).get("deployment_id"))
+                    found[key] = (datetime.fromisoformat(str(record["at"])), deployment_id)
+                elif record.get("outcome") == "failed":
+                    found.pop(key, None)
+        return sorted(found.values())
+
     def rolled_back(self, *, platform: str, environment_id: str) -> set[str]:
         """Return the ids of deployments that a rollback has replaced on an environment, from this machine.
 
