@@ -95,7 +95,8 @@ class Selection(EnvironmentFrames):
         InvalidArgument
             ``since`` or ``keep`` is out of range.
         """
-        seconds = max(1, round(TimeRange.of(since).duration.total_seconds()))
+        present = self.api.now()
+        seconds = max(1, round((present - TimeRange.of(since, now=present).start).total_seconds()))
         if seconds > LONGEST_S or keep < 1:
             raise InvalidArgument(
                 f"since={since!r}, keep={keep!r} is refused: look back an hour at most, keep a row or more."
