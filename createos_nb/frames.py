@@ -115,7 +115,6 @@ class EnvironmentFrames:
         strict
             Raise `PartialAnswer` instead of leaving out those that failed.
         """
-        by_project = {one.project.id: one for one in self._targets}
         selected = {one.environment.id for one in self._targets}
 
         def frame(client: Client, one: Target) -> pd.DataFrame:
@@ -127,7 +126,7 @@ class EnvironmentFrames:
 
         question = Question(
             schema.LIVE_DEPLOYMENTS,
-            Targets(lambda _client: list(by_project.values()), lambda one: (one.names[0], None)),
+            Targets(lambda _client: self._projects(), lambda one: (one.names[0], None)),
             frame,
             {"ListDeployments": 1, "ListProjectEnvironments": 1},
             frozenset({"ListDeployments"}),
@@ -197,30 +196,49 @@ class EnvironmentFrames:
         return self.ask(schema.LOGS, ask, {"GetProjectEnvironmentLogs": 1}, strict=strict)
 
     def build_logs(self, *, deployment: str | None = None, strict: bool = False) -> pd.DataFrame:
-        """Return the build log of a deployment of each project (`schema.BUILD_LOGS`).
+        """Return the build log of a deployment of each project (`schema.BUILD_LOGS`), each log once.
 
         Parameters
         ----------
         deployment
-            Its id or version (``"v3"``); default what is live.
+            Its id or version (``"v3"``); default what is live on each of the environments.
         strict
             Raise `PartialAnswer` instead of leaving out those that failed.
         """
+        selected = {one.environment.id for one in self._targets}
+
+        def live(client: Client, project_id: str) -> set[str]:
+            its = client.environments.list(project_id)
+            return {
+                item.project_deployment_id for item in its if item.project_deployment_id and item.id in selected
+            }
 
         def rows(client: Client, one: Target) -> list[schema.Row]:
-            wanted = deployment or one.now(client).project_deployment_id
-            if wanted is None:
+            wanted = {deployment} if deployment else live(client, one.project.id)
+            if not wanted:
                 return []
-            found = [item for item in client.deployments.list(one.project.id) if wanted in {item.id, item.version}]
+            found = [item for item in client.deployments.list(one.project.id) if wanted & {item.id, item.version}]
             if not found:
-                raise InvalidArgument(
-                    f"{one_line(wanted)!r} is no deployment of {one.names[0]}. See .deployments()."
+                named = one_line(", ".join(sorted(wanted)))
+                raise InvalidArgument(f"{named!r} is no deployment of {one.names[0]}. See .deployments().")
+            return [
+                row
+                for item in found
+                for row in schema.build_log_rows(
+                    one.names[0], item.id, client.deployments.build_logs(one.project.id, item.id)
                 )
-            lines = client.deployments.build_logs(one.project.id, found[0].id)
-            return schema.build_log_rows(one.names[0], found[0].id, lines)
+            ]
 
-        requests = {"GetBuildLogs": 1, "ListDeployments": 1, "ListProjectEnvironments": int(deployment is None)}
-        return self.ask(schema.BUILD_LOGS, rows, requests, unbounded=frozenset({"ListDeployments"}), strict=strict)
+        # What is live may be as many deployments of a project as it has environments here.
+        pages = {"ListDeployments"} if deployment else {"ListDeployments", "GetBuildLogs"}
+        question = Question(
+            schema.BUILD_LOGS,
+            Targets(lambda _client: self._projects(), lambda one: (one.names[0], None)),
+            rows,
+            {"GetBuildLogs": 1, "ListDeployments": 1, "ListProjectEnvironments": int(deployment is None)},
+            frozenset(pages),
+        )
+        return self._asking.ask(question, strict=strict)
 
     def security_scans(self, *, strict: bool = False) -> pd.DataFrame:
         """Return the security scans of what is live on the environments (`schema.SECURITY_SCANS`).
@@ -240,6 +258,10 @@ class EnvironmentFrames:
         return self.ask(
             schema.SECURITY_SCANS, rows, requests, unbounded=frozenset({"GetSecurityScan"}), strict=strict
         )
+
+    def _projects(self) -> list[Target]:
+        """Return one environment of each project: what belongs to a project is asked for once."""
+        return list({one.project.id: one for one in self._targets}.values())
 
     def ask(
         self,

@@ -189,10 +189,11 @@ def test_logs_of_the_application_are_parsed_into_columns(prod, shop):
     assert logs.loc[logs["status"] == 500, "trace"].notna().any()
 
 
-def test_a_build_log_is_that_of_what_is_live_unless_another_is_named(prod, shop):
+def test_a_build_log_is_that_of_what_is_live_unless_another_is_named(ws, prod, shop):
     first, second = shop.upload(1), shop.upload(2)
     assert set(prod.build_logs()["deployment_id"]) == {second.id}
     assert set(prod.build_logs(deployment="v1")["deployment_id"]) == {first.id}
+    assert len(ws[f"{shop.project}/*"].build_logs()) == len(prod.build_logs())  # live on both, and there once
     with pytest.raises(InvalidArgument, match="'v9' is no deployment"):
         prod.build_logs(deployment="v9")
 
