@@ -14,7 +14,7 @@ import pandas as pd
 
 from createos_nb.markup import visible
 from createos_nb.schema import LEVELS, LOGS, PATTERNS
-from createos_nb.timerange import TimeRange, utc
+from createos_nb.timerange import duration, utc
 
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "patterns": ("project", "environment", "timestamp", "level", "message"),
@@ -64,7 +64,8 @@ def patterns(logs: pd.DataFrame) -> pd.DataFrame:
     -----
     Messages count up to 1,000 characters. Of an environment's different masked messages the 5,000 most
     frequent are compared; the others are templates of their own. A template groups messages with the same
-    number of words and the same first one, of which at least four in ten words are equal.
+    number of words and the same first one, of which at least four in ten words are equal. A line without a
+    time, such as a traceback, was seen when the line before it was, or the one after where there is none.
 
     Examples
     --------
@@ -79,6 +80,7 @@ def patterns(logs: pd.DataFrame) -> pd.DataFrame:
         taken = taken[logs["gap"].isna().to_numpy()]
     if taken.empty:
         return PATTERNS.empty()
+    taken = taken.assign(timestamp=_filled(taken))
     grave = taken["level"].map({name: place for place, name in enumerate(LEVELS)}).astype("float64")
     message = taken["message"].fillna("").str.slice(0, MAX_LENGTH)
     masked = message.str.strip()
@@ -145,7 +147,7 @@ def first_seen(logs: pd.DataFrame, *, since: str | pd.Timestamp) -> pd.DataFrame
     Returns
     -------
     DataFrame of kind `schema.PATTERNS`, the earliest first
-        Templates without any time are left out. ``complete`` is False for environments with no line from
+        Those of environments without any time are left out. ``complete`` is False for environments with no line from
         before.
 
     Raises
@@ -172,13 +174,20 @@ def first_seen(logs: pd.DataFrame, *, since: str | pd.Timestamp) -> pd.DataFrame
     return PATTERNS.check(new.assign(complete=new["complete"].to_numpy() & pd.Series(told, dtype=bool).to_numpy()))
 
 
+def _filled(logs: pd.DataFrame) -> pd.Series[pd.Timestamp]:
+    """Return each line's time, or its neighbour's."""
+    groups = [logs[name] for name in _TARGET]
+    before = logs["timestamp"].groupby(groups, sort=False, dropna=False).ffill()
+    return before.groupby(groups, sort=False, dropna=False).bfill()
+
+
 def _moment(since: str | pd.Timestamp, latest: pd.Timestamp) -> pd.Timestamp:
     """Return a time, of a length the one that long before the latest line."""
     if isinstance(since, str) and since[:4].isdigit() and "-" in since:
         return pd.Timestamp(utc(since))
     if isinstance(since, str):
         end = pd.Timestamp.now("UTC") if pd.isna(latest) else latest
-        return pd.Timestamp(TimeRange.of(since, end=end.to_pydatetime()).start)
+        return end - duration(since)
     return pd.Timestamp(utc(since))
 
 

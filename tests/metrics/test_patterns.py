@@ -144,6 +144,23 @@ def test_only_what_was_never_seen_before_is_new(since):
     assert row.complete
 
 
+def test_a_traceback_without_a_time_is_new_since_the_line_before_it():
+    texts = ["GET / 200", "GET / 200", "Traceback (most recent call last)", "GET / 200"]
+    times = [NOON, NEW_AT, None, NEW_AT + timedelta(seconds=5)]
+    frame = schema.LOGS.frame(
+        {"project": "p", "environment": "e", "timestamp": at, "message": text, "raw": ""}
+        for at, text in zip(times, texts, strict=True)
+    )
+    (row,) = metrics.first_seen(frame, since=pd.Timestamp(NEW_AT)).itertuples()
+    assert (row.template, row.first_seen) == ("Traceback (most recent call last)", NEW_AT)
+
+
+@pytest.mark.parametrize("since", [None, pd.NaT], ids=str)
+def test_no_time_at_all_is_refused(since):
+    with pytest.raises(InvalidArgument, match="time"):
+        metrics.first_seen(LATER, since=since)
+
+
 def test_without_lines_from_before_it_says_that_it_does_not_know():
     found = metrics.first_seen(LATER, since=pd.Timestamp(NOON))
     assert len(found) == 3
