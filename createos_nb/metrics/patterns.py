@@ -147,8 +147,8 @@ def first_seen(logs: pd.DataFrame, *, since: str | pd.Timestamp) -> pd.DataFrame
     Returns
     -------
     DataFrame of kind `schema.PATTERNS`, the earliest first
-        Those of environments without any time are left out. ``complete`` is False for environments with no line from
-        before.
+        Those of environments without any time are left out. ``complete`` is False for environments with no line
+        from before.
 
     Raises
     ------
