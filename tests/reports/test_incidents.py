@@ -20,6 +20,7 @@ from createos_nb.api.secret import Secret
 from createos_nb.errors import InvalidArgument
 from createos_nb.fanout import FanOut
 from createos_nb.selection import Selection
+from createos_nb.timerange import TimeRange
 from createos_nb.traffic import Traffic
 
 CANARY = "canary-value-1234567890"
