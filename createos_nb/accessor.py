@@ -14,6 +14,7 @@ import pandas as pd
 
 from createos_nb import charts, metrics
 from createos_nb.charts.drawable import CHARTS, kind_to_draw
+from createos_nb.completion import offers_dir
 from createos_nb.metrics import NEEDED
 from createos_nb.timerange import Moment
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 
 @pd.api.extensions.register_dataframe_accessor("createos")
+@offers_dir
 class CreateOSAccessor:
     """What createos_nb can say about a frame; only methods whose columns are there are offered."""
 

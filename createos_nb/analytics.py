@@ -155,7 +155,7 @@ class Analytics:
         return self._of_summary(
             schema.TOP_HIT_PATHS,
             TimeRange.of(since, start=start, end=end, now=self._selection.api.now()),
-            lambda names, _window, answer: schema.top_hit_path_rows(*names, answer.top_hit_paths),
+            lambda names, window, answer: schema.top_hit_path_rows(*names, window, answer.top_hit_paths),
             refresh=refresh,
             strict=strict,
         )
@@ -185,7 +185,7 @@ class Analytics:
         return self._of_summary(
             schema.TOP_ERROR_PATHS,
             TimeRange.of(since, start=start, end=end, now=self._selection.api.now()),
-            lambda names, _window, answer: schema.top_error_path_rows(*names, answer.top_error_paths),
+            lambda names, window, answer: schema.top_error_path_rows(*names, window, answer.top_error_paths),
             refresh=refresh,
             strict=strict,
         )
@@ -215,7 +215,9 @@ class Analytics:
         return self._of_summary(
             schema.REQUEST_DISTRIBUTION,
             TimeRange.of(since, start=start, end=end, now=self._selection.api.now()),
-            lambda names, _window, answer: schema.request_distribution_rows(*names, answer.request_distribution),
+            lambda names, window, answer: schema.request_distribution_rows(
+                *names, window, answer.request_distribution
+            ),
             refresh=refresh,
             strict=strict,
         )
@@ -283,9 +285,12 @@ class Analytics:
             answers = gather(
                 client, pieces, lambda client, piece: self._over_time(client, one, piece, refresh=refresh)
             )
-            return schema.requests_over_time_rows(
-                *one.names, window, [row for rows in answers for row in rows], now=now
-            )
+            # Each by itself: the platform may choose another interval for a shorter piece.
+            return [
+                row
+                for piece, rows in zip(pieces, answers, strict=True)
+                for row in schema.requests_over_time_rows(*one.names, piece, rows, now=now)
+            ]
 
         return self._selection.ask(
             schema.REQUESTS_OVER_TIME,

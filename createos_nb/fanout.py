@@ -16,6 +16,7 @@ from createos_nb import schema
 from createos_nb.api.listing import Listing
 from createos_nb.api.progress import bar
 from createos_nb.errors import CreateOSError, PartialAnswer, PartialWarning
+from createos_nb.markup import one_line
 
 if TYPE_CHECKING:
     from createos_nb.answers import Answers
@@ -190,17 +191,26 @@ class FanOut:
             for (project, environment), error in ((question.targets.names(one), error) for one, error in failed)
         ]
         if failed and len(failed) == len(targets):
+            # Its message names an id at most.
+            failed[0][1].add_note(f"Asked about {_name(question.targets.names(failed[0][0]))}.")
             raise failed[0][1]
         whole = not failed and (not isinstance(targets, Listing) or targets.complete)
         frame = question.kind.concat(
             _framed(question.kind, answer, whole=whole) for answer in answers if not isinstance(answer, Exception)
         )
         if failed:
-            message = f"{len(failed)} of {len(targets)} targets failed: {failed[0][1]} See ws.errors()."
+            first = _name(question.targets.names(failed[0][0]))
+            message = (
+                f"{len(failed)} of {len(targets)} targets failed, such as {first}: {failed[0][1]} See ws.errors()."
+            )
             if strict:
                 raise PartialAnswer(message, frame=frame, errors=self.errors())
             warnings.warn(PartialWarning(message, self.errors()), stacklevel=_depth())
         return frame
+
+
+def _name(names: Names) -> str:
+    return one_line("/".join(name for name in names if name)) or "the account"
 
 
 def _tried(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,11 +14,14 @@ from createos_nb.api.client import Client
 from createos_nb.api.deployments import Deployments
 from createos_nb.api.environments import Environment
 from createos_nb.api.projects import Project
+from createos_nb.completion import offers_dir
 from createos_nb.errors import InvalidArgument, NotFound
 from createos_nb.fanout import Asking, Question, Targets
 from createos_nb.logs import parse
 from createos_nb.markup import escape, one_line
 from createos_nb.timerange import Since, TimeRange
+
+_PLUMBING = {"ask", "answers", "targets"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Target:
         return "/".join(self.names)
 
 
+@offers_dir
 class EnvironmentFrames:
     """Questions about one environment or many: the same calls, the same frames.
 
@@ -83,6 +87,10 @@ class EnvironmentFrames:
     def name(self) -> str:
         """``project/environment`` of each, comma-joined."""
         return ", ".join(map(str, self._targets))
+
+    def __dir__(self) -> Iterable[str]:
+        # What other modules ask through is not what a person asks.
+        return sorted(set(super().__dir__()) - _PLUMBING)
 
     def __len__(self) -> int:
         return len(self._targets)

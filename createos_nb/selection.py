@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from createos_nb import plans
 from createos_nb.blame import Blame, blame
+from createos_nb.completion import offers_dir
 from createos_nb.errors import InvalidArgument
 from createos_nb.explanation import Explained
 from createos_nb.follow import Follower, follow
 from createos_nb.follow.stitching import LONGEST_S
 from createos_nb.frames import EnvironmentFrames, Target
+from createos_nb.metrics.options import count
 from createos_nb.plans.assign import Assign
 from createos_nb.plans.domain import AssignDomain
 from createos_nb.plans.rollback import Rollback
@@ -18,6 +20,7 @@ from createos_nb.timerange import Moment, Since, TimeRange
 __all__ = ["Selection", "Target"]
 
 
+@offers_dir
 class Selection(EnvironmentFrames):
     """One environment or many: the same calls, the same frames.
 
@@ -97,11 +100,10 @@ class Selection(EnvironmentFrames):
         """
         present = self.api.now()
         seconds = max(1, round((present - TimeRange.of(since, now=present).start).total_seconds()))
-        if seconds > LONGEST_S or keep < 1:
-            raise InvalidArgument(
-                f"since={since!r}, keep={keep!r} is refused: look back an hour at most, keep a row or more."
-            )
-        return follow(self.api, {one.names: one.ids for one in self._targets}, since_s=seconds, keep=keep)
+        if seconds > LONGEST_S:
+            raise InvalidArgument(f"since={since!r} is refused: look back an hour at most, as with '1h'.")
+        kept = count("keep", keep)
+        return follow(self.api, {one.names: one.ids for one in self._targets}, since_s=seconds, keep=kept)
 
     def plan_rollback(
         self, *, deployment: str | None = None, min_requests: int = 100, verify_for_s: float = 120.0

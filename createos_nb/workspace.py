@@ -12,7 +12,7 @@ list, and ``ws[:]`` is everything.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from createos_nb.extras import require
 from createos_nb.fanout import FanOut, gather
 from createos_nb.frames import Target
 from createos_nb.markup import escape, one_line
+from createos_nb.names import Names
 from createos_nb.plans import deploy
 from createos_nb.plans.journal import Journal
 from createos_nb.selection import Selection
@@ -55,6 +56,7 @@ class Workspace(AccountFrames):
 
     def __init__(self, client: Client) -> None:
         self._fanout = FanOut(client, Answers.of(client))
+        self._names = Names(client)
         super().__init__(self._fanout)
 
     @property
@@ -82,24 +84,27 @@ class Workspace(AccountFrames):
         patterns = _patterns(key)
         projects = self._projects(patterns)
         found: list[Target] = []
+        names: dict[str, list[str]] = {}
         for project, environments in zip(
             projects,
             gather(self.api, projects, lambda client, one: client.environments.list(one.id), what="Selecting"),
             strict=True,
         ):
+            names[project.unique_name] = [environment.unique_name for environment in environments]
             found += [
                 Target(project, environment)
                 for environment in environments
                 if any(_matches(pattern, project.unique_name, environment.unique_name) for pattern in patterns)
             ]
+        self._names.learn(names)
         for pattern in patterns:
             if not any(_matches(pattern, *target.names) for target in found):
-                raise NotFound(self._missing(pattern, projects), status=404)
+                within = {name: its for name, its in names.items() if _same(pattern[0], name)}
+                raise NotFound(self._missing(pattern, within), status=404)
         return Selection(tuple(found), self._fanout)
 
     def _ipython_key_completions_(self) -> list[str]:
-        frame = self.environments()
-        return ["*/*", *(f"{row.project}/{row.environment}" for row in frame.itertuples())]
+        return self._names.selections()
 
     def _projects(self, patterns: Sequence[tuple[str, str]]) -> list[Project]:
         names = {project for project, _ in patterns}
@@ -114,13 +119,12 @@ class Workspace(AccountFrames):
         found = {item.id: item for item in listed if any(_same(name, item.unique_name) for name in names)}
         return list(found.values())
 
-    def _missing(self, pattern: tuple[str, str], projects: Sequence[Project]) -> str:
-        project = next((item for item in projects if _same(pattern[0], item.unique_name)), None)
-        if project is None:
-            known = ", ".join(item.unique_name for item in self.api.projects.list(max_rows=20)) or "none at all"
-            return f"There is no project {one_line(pattern[0])!r} that this key may see. There are: {known}."
-        known = ", ".join(item.unique_name for item in self.api.environments.list(project.id)) or "none yet"
-        return f"{project.unique_name} has no environment {one_line(pattern[1])!r}. There are: {known}."
+    def _missing(self, pattern: tuple[str, str], within: Mapping[str, Sequence[str]]) -> str:
+        """Return a message about a pattern that nothing follows; within the projects that it names."""
+        project, environment = pattern
+        return (
+            self._names.missing_environment(environment, within) if within else self._names.missing_project(project)
+        )
 
     def explain(self) -> AccountFrames:
         """Return the same calls, which say what they would cost instead of making requests.
@@ -197,7 +201,7 @@ class Workspace(AccountFrames):
             raise InvalidArgument(f"{one_line(project)!r} is not one project. Give its unique name.")
         found = self._projects([(project, "")])
         if not found:
-            raise NotFound(self._missing((project, ""), found), status=404)
+            raise NotFound(self._names.missing_project(project), status=404)
         return deploy(self.api, project=found[0].unique_name, project_id=found[0].id, directory=directory)
 
 
@@ -206,7 +210,7 @@ def _patterns(key: str | Sequence[str] | slice) -> list[tuple[str, str]]:
         if key != slice(None):
             raise InvalidArgument("ws[:] is everything; other slices mean nothing here.")
         return [("*", "*")]
-    keys = [key] if isinstance(key, str) else list(key)
+    keys: list[object] = [key] if isinstance(key, str | bytes) or not isinstance(key, Iterable) else list(key)
     if not keys:
         raise InvalidArgument("The list of environments is empty. Name some, as in ws[['shop/production']].")
     return [_pattern(item) for item in keys]
@@ -215,9 +219,9 @@ def _patterns(key: str | Sequence[str] | slice) -> list[tuple[str, str]]:
 def _pattern(key: object) -> tuple[str, str]:
     project, slash, environment = key.partition("/") if isinstance(key, str) else ("", "", "")
     if not project or not environment or not slash or "/" in environment:
+        shown = repr(one_line(key)) if isinstance(key, str) else f"{key!r:.80}"
         raise InvalidArgument(
-            f"{one_line(key)!r} is not a selection. Write 'project/environment', such as 'shop/production' or "
-            "'*/production'."
+            f"{shown} is not a selection. Write 'project/environment', such as 'shop/production' or '*/production'."
         )
     return project, environment
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -85,7 +87,7 @@ def test_the_chart_takes_deployments_as_its_function_does():
     ("frame", "offered"),
     [
         (sample(), [name for name in METHODS if name not in OF_OTHERS]),
-        (sample().drop(columns="interval_s"), ["error_rate", "success_share"]),
+        (sample().drop(columns="interval_s"), ["error_rate"]),
         (sample("LOGS"), ["chart", "first_seen", "patterns"]),
         (sample("TOP_HIT_PATHS"), ["chart", "movers"]),
         (sample("DEPLOYMENTS"), ["chart", "dora"]),
@@ -95,6 +97,26 @@ def test_the_chart_takes_deployments_as_its_function_does():
 )
 def test_only_what_the_columns_allow_is_offered(frame, offered):
     assert sorted(offered) == dir(frame.createos)
+
+
+@pytest.mark.parametrize("jedi", [True, False])
+def test_tab_in_ipython_offers_no_more(jedi):
+    """In a process of its own, which has IPython when createos_nb is imported, as a notebook has."""
+    code = (
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "from IPython.core.completer import provisionalcompleter\n"
+        "import sys; sys.modules.pop('createos_nb.accessor', None)\n"
+        "import createos_nb.accessor\n"
+        "from createos_nb import schema\n"
+        "shell = InteractiveShell.instance()\n"
+        f"shell.Completer.use_jedi = {jedi}\n"
+        "shell.user_ns['logs'] = schema.sample('LOGS')\n"
+        "with provisionalcompleter():\n"
+        "    found = {each.text.lstrip('.') for each in shell.Completer.completions('logs.createos.', 14)}\n"
+        "print(sorted(name for name in found if not name.startswith('_')))\n"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines()[-1] == "['chart', 'first_seen', 'patterns']"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ STANDALONE = ROOT / "platform" / "applications" / "shop"
 """An application that users upload; its files are data of the package."""
 
 LAYERS = (
-    {"errors", "extras", "timerange", "settings", "markup", "endpoints", "api.secret"},
+    {"errors", "extras", "completion", "timerange", "settings", "markup", "endpoints", "api.secret"},
     {"api", "traffic"},
     {"schema", "logs"},
     {"metrics", "charts"},
@@ -29,6 +29,7 @@ LAYERS = (
         "explanation",
         "analytics",
         "blame",
+        "names",
         "suspects",
         "frames",
         "account",
@@ -52,7 +53,7 @@ ONLY_IN = {
     "vl_convert": {"charts", "reports"},
     "ipywidgets": {"panels"},
     "traitlets": {"panels", "runbooks", "reports"},
-    "IPython": {"charts", "panels", "reports", "runbooks"},
+    "IPython": {"charts", "completion", "panels", "reports", "runbooks"},
     "papermill": {"runbooks"},
     "nbclient": {"runbooks"},
     "nbconvert": {"reports"},

@@ -61,7 +61,7 @@ def declared_schema(name: str) -> dict[str, Any]:
             "_place": item.place,
             "_required": to_camel(item.name) in required,
         }
-        for item in declared._parameters
+        for item in declared.parameters
     }
 
 
@@ -177,7 +177,7 @@ def test_a_handler_takes_what_the_declaration_gives_it(name):
     from createos_nb.platform.handlers import HANDLERS
 
     declared = OPERATIONS[name]
-    given = {item.name for item in declared._parameters} - {"page_size", "max_rows"}
+    given = {item.name for item in declared.parameters} - {"page_size", "max_rows"}
     given |= {"limit", "offset"} if declared.paged else set()
     context, *taken = inspect.signature(HANDLERS[name]).parameters.values()
     assert context.kind is context.POSITIONAL_OR_KEYWORD

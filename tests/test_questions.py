@@ -35,6 +35,7 @@ from createos_nb.errors import CreateOSError, GivenUp, InvalidArgument, PartialA
 from createos_nb.explanation import documented_s
 from createos_nb.fanout import FanOut, gather
 from createos_nb.frames import EnvironmentFrames
+from createos_nb.names import Names
 from createos_nb.timerange import TimeRange
 from createos_nb.workspace import Workspace
 from tests.test_workspace import ANALYTICS, FRAMES, OF_A_SELECTION, visit
@@ -346,7 +347,7 @@ def test_a_local_day_is_as_long_as_daylight_saving_makes_it(start, end, hours):
     assert sum((piece.duration for piece in window.pieces()), timedelta()) == timedelta(hours=hours)
     stamps = pd.Timestamp(start, tz="Europe/Berlin"), pd.Timestamp(end, tz="Europe/Berlin")
     assert TimeRange.of(start=stamps[0], end=stamps[1]) == window
-    assert TimeRange.of(window) is window
+    assert TimeRange.of(window) == window
     with pytest.raises(InvalidArgument, match="not both"):
         TimeRange.of(window, end=NOON)
 
@@ -499,3 +500,32 @@ def test_every_target_is_a_row_or_an_error_however_failures_mix(both, capsys):
     assert lost == 0
     with capsys.disabled():
         print(f"\nH14: {mixes} mixes of 50 targets, lost {lost}")
+
+
+# --- names for Tab --------------------------------------------------------------------------------------
+
+
+def test_tab_costs_nothing_for_a_minute_and_leaves_what_failed_told(ws, shop):
+    now_s = 0.0
+    names = Names(ws.api, clock=lambda: now_s)
+    before = ws.errors()
+    with counted(ws.api) as sent:
+        assert f"{shop.project}/*" in names.selections()
+        assert sent["ListProjects"]
+        sent.clear()
+        assert f"{shop.project}/*" in names.selections()
+        assert not sent
+        now_s = 61.0
+        names.selections()
+        assert sent["ListProjects"]
+        ws._ipython_key_completions_()
+    pd.testing.assert_frame_equal(ws.errors(), before)
+
+
+def test_of_many_projects_tab_knows_the_environments_that_were_selected(ws, shop, monkeypatch):
+    monkeypatch.setattr("createos_nb.names.FEW", 0)
+    with counted(ws.api) as sent:
+        assert f"{shop.project}/production" not in ws._ipython_key_completions_()
+        assert not sent["ListProjectEnvironments"]
+    len(ws[f"{shop.project}/staging"])
+    assert {f"{shop.project}/production", f"{shop.project}/staging"} <= set(ws._ipython_key_completions_())

@@ -115,7 +115,7 @@ def test_the_last_year_there_is_fits():
     ("row", "named"),
     [
         ({"created_at": NOON.replace(tzinfo=None)}, "created_at.*no time zone.*utc=True"),
-        ({"created_at": "2026-11-23"}, "created_at.*no time zone"),
+        ({"created_at": "2026-11-23"}, "created_at.*is text"),
         ({"created": NOON}, "no column 'created'.*created_at"),
     ],
     ids=["naive", "text", "stranger"],
@@ -174,6 +174,12 @@ def test_frames_are_put_below_each_other_with_the_statuses_only_one_of_them_know
 def test_a_frame_of_another_kind_is_refused_with_the_reason(wrong, named):
     with pytest.raises(FrameError, match=named):
         schema.TOP_HIT_PATHS.check(wrong(schema.sample("TOP_HIT_PATHS")))
+
+
+def test_times_that_a_file_made_text_of_are_told_from_those_without_a_zone():
+    text = schema.sample("REQUESTS_OVER_TIME").astype({"timestamp": "str"})
+    with pytest.raises(FrameError, match=r"is text, make times of it with pd\.to_datetime"):
+        schema.REQUESTS_OVER_TIME.take(text, ["timestamp"])
 
 
 # --- taking columns of any frame ------------------------------------------------------------------------------
@@ -439,11 +445,15 @@ def test_a_summary_is_one_row_of_one_answer():
     assert (row["top_path"], row["top_error_path"]) == ("/busy", "/checkout")
     assert (row["start"], row["end"]) == (WINDOW.start, WINDOW.end)
 
-    paths = schema.TOP_ERROR_PATHS.frame(schema.top_error_path_rows("shop", "production", answer.top_error_paths))
+    paths = schema.TOP_ERROR_PATHS.frame(
+        schema.top_error_path_rows("shop", "production", WINDOW, answer.top_error_paths)
+    )
     assert paths[["rank", "path", "status"]].values.tolist() == [[1, "/checkout", "500"], [2, "/rare", "404"]]
     shares = schema.REQUEST_DISTRIBUTION.frame(
-        schema.request_distribution_rows("shop", "production", answer.request_distribution)
+        schema.request_distribution_rows("shop", "production", WINDOW, answer.request_distribution)
     )
+    for frame in (paths, shares):
+        assert set(frame["start"]) | set(frame["end"]) == {WINDOW.start, WINDOW.end}
     assert shares["status"].tolist() == ["200", "500"]
     assert shares["share"].tolist() == [0.75, 0.25]
 

@@ -94,14 +94,20 @@ def test_a_part_of_a_name_does_not_select(ws, shop):
 def test_a_miss_lists_what_there_is(ws, shop):
     with pytest.raises(NotFound, match=r"has no environment 'prod'\. There are: .*production"):
         ws[f"{shop.project}/prod"]
-    with pytest.raises(NotFound, match=rf"no project 'nowhere' .* There are: .*{shop.project}"):
-        ws["nowhere/production"]
+    with pytest.raises(NotFound, match=r"has no environment 'product'\. There are: .* Did you mean 'production'"):
+        ws[f"{shop.project}/product"]
+    with pytest.raises(
+        NotFound, match=rf"no project '{shop.project}s' .* There are.* Did you mean '{shop.project}'"
+    ):
+        ws[f"{shop.project}s/production"]
+    with pytest.raises(NotFound, match=r"(None of \d+ projects has an|has no) environment 'nope'.*There are"):
+        ws["*/nope"]
     with pytest.raises(NotFound):
         ws[[f"{shop.project}/production", "nowhere/production"]]
 
 
 @pytest.mark.parametrize(
-    "key", ["shop", "", "/", "a/", "/b", "a/b/c", [], [7], slice(1, 2), ["a/b", "c"]], ids=repr
+    "key", ["shop", "", "/", "a/", "/b", "a/b/c", [], [7], slice(1, 2), ["a/b", "c"], 5, None, b"a/b"], ids=repr
 )
 def test_what_is_no_selection_is_refused_with_an_example(ws, key):
     with pytest.raises(InvalidArgument, match=r"shop/production|ws\[:\]"):
@@ -110,6 +116,12 @@ def test_what_is_no_selection_is_refused_with_an_example(ws, key):
 
 def test_keys_complete_with_tab(ws, shop):
     assert f"{shop.project}/production" in ws._ipython_key_completions_()
+
+
+def test_tab_offers_questions_of_a_selection_not_what_asks_them(prod):
+    offered = dir(prod)
+    assert {"logs", "analytics", "blame", "plan_rollback"} <= set(offered)
+    assert not {"ask", "answers", "targets"} & set(offered)
 
 
 # --- frames -------------------------------------------------------------------------------------------
@@ -230,7 +242,7 @@ def half_gone(ws, shop):
 
 
 def test_what_failed_is_said_and_what_answered_is_there(ws, half_gone):
-    with pytest.warns(PartialWarning, match="1 of 2 targets failed") as caught:
+    with pytest.warns(PartialWarning, match=r"1 of 2 targets failed, such as [\w-]+/\w+: ") as caught:
         frame = half_gone.analytics.overall_requests()
     assert list(frame["environment"]) == ["production"]
     assert list(frame["complete"]) == [False]

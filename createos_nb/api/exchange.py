@@ -52,7 +52,8 @@ def answered(request: Request) -> Exchange[Response]:
                 break
         else:
             outcome, pause_s = response, _worth_waiting(request, response, pause_s or 0.0)
-            if response.status >= 500 and request.safety in {"creates", "destroys"} and not is_refused(response):
+            uncertain = response.status in _FROM_A_PROXY or (response.status >= 500 and not is_refused(response))
+            if uncertain and request.safety in {"creates", "destroys"}:
                 outcome = _broken(request, response)
         if pause_s is None or attempt == ATTEMPTS or request.costs:
             break

@@ -33,18 +33,17 @@ from typing import (
     overload,
 )
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field, ValidationError, create_model
 
 from createos_nb.api import path as paths
 from createos_nb.api.answer import Answer, ColumnReader, Parts
 from createos_nb.api.complaint import complaint
 from createos_nb.api.exchange import call
-from createos_nb.api.listing import MAX_OFFSET, Listing
+from createos_nb.api.listing import Listing
 from createos_nb.api.message import Exchange, Request, Response, Safety, Unshown
 from createos_nb.api.method import bound
 from createos_nb.api.paging import Found, pages
-from createos_nb.api.parameter import Misfit, Parameter, Received, fitted, placed
+from createos_nb.api.parameter import Arguments, Misfit, Parameter, Received, fitted, offset_in, placed
 from createos_nb.api.resource import AsyncResource, Resource
 from createos_nb.api.secret import found
 from createos_nb.api.wire import query_text, wire
@@ -58,12 +57,6 @@ Check = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 OPERATIONS: dict[str, Operation[..., Any]] = {}
 """Every declaration by its operation id."""
-
-
-class _Arguments(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="ignore", hide_input_in_errors=True
-    )
 
 
 class Operation(Generic[P, T]):
@@ -286,7 +279,7 @@ class Operation(Generic[P, T]):
             received.pop("max_rows")
             page_size = received.pop("page_size")
             received["limit"] = page_size if "limit" in query else 10
-            received["offset"] = _offset(query.get("offset", "0"))
+            received["offset"] = offset_in(query.get("offset", "0"))
         return received
 
     # --- read from the declaration, at first use ------------------------------------------------------
@@ -315,7 +308,7 @@ class Operation(Generic[P, T]):
             item.name: (item.annotation, Field(... if item.default is inspect.Parameter.empty else item.default))
             for item in self.parameters
         }
-        return create_model(f"{self.name}Arguments", __base__=_Arguments, **fields)
+        return create_model(f"{self.name}Arguments", __base__=Arguments, **fields)
 
     def _validated(self, values: Mapping[str, Any], error_class: Callable[[str], Exception]) -> dict[str, Any]:
         try:
@@ -339,12 +332,6 @@ class Operation(Generic[P, T]):
     def answer(self) -> Answer:
         """How what it answers is read."""
         return Answer(self.signature.return_annotation)
-
-
-def _offset(text: str) -> int:
-    if not text.isdecimal() or len(text) > len(str(MAX_OFFSET)):
-        raise BadRequest.answer(f"offset must be a whole number, 0 to {MAX_OFFSET}.")
-    return int(text)
 
 
 def operation(

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BeforeValidator, StrictBool
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictBool
 from pydantic.alias_generators import to_camel
 
+from createos_nb.api.listing import MAX_OFFSET
 from createos_nb.api.message import Unshown
 from createos_nb.api.path import names
+from createos_nb.errors import BadRequest
 
 Place = Literal["path", "query", "body", "file", "local"]
 """``"local"`` are the two of paging, which become limits and offsets of several requests."""
@@ -48,6 +50,14 @@ class Parameter:
     wire: str
     annotation: Any
     default: Any
+
+
+class Arguments(BaseModel):
+    """What the models of all operations' arguments have in common."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", hide_input_in_errors=True
+    )
 
 
 class Received(dict[str, Any]):
@@ -127,3 +137,10 @@ def _marks(annotation: Any) -> tuple[Any, ...]:
     if get_origin(annotation) is Annotated:
         return get_args(annotation)[1:]
     return tuple(mark for side in get_args(annotation) for mark in _marks(side))
+
+
+def offset_in(text: str) -> int:
+    """Read the offset of a query."""
+    if not text.isdecimal() or len(text) > len(str(MAX_OFFSET)):
+        raise BadRequest.answer(f"offset must be a whole number, 0 to {MAX_OFFSET}.")
+    return int(text)

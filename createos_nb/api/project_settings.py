@@ -87,16 +87,7 @@ def fitting(values: Mapping[str, Any]) -> Mapping[str, Any]:
     if kind != "vcs" and source:
         raise ValueError(f"source is refused: only a project of type 'vcs' has one, not one of type {kind!r}.")
     if isinstance(settings, dict):
-        _refuse_foreign(settings, shape, kind)
+        if isinstance(settings.get("port"), str):
+            raise ValueError("settings.port is refused: it must be a whole number, not a text.")
         return {**values, "settings": shape.model_validate(settings)}
     return values
-
-
-def _refuse_foreign(settings: Mapping[str, Any], shape: type[Model], kind: object) -> None:
-    """Refuse settings that a type of project does not have; a vcs project may have others."""
-    known = {name for field, facts in shape.model_fields.items() for name in (field, facts.alias)}
-    for name in settings if kind != "vcs" else ():
-        if name not in known:
-            raise ValueError(f"settings.{name} is refused: a project of type {kind!r} has no such setting.")
-    if isinstance(settings.get("port"), str):
-        raise ValueError("settings.port is refused: it must be a whole number, not a text.")

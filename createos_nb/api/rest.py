@@ -6,6 +6,7 @@ import asyncio
 import io
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -43,6 +44,8 @@ _NOT_ANSWERED = (
     *(httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError),
     httpx.DecodingError,
 )
+
+_TELLING = re.compile(r"certificate|ssl|tls|proxy|name|address", re.IGNORECASE)
 
 _log = logging.getLogger("createos_nb.api")
 
@@ -124,7 +127,9 @@ class _Wire:
 
     def unsent(self, error: Exception) -> ConnectionFailed:
         """Return the error of a request that was not sent."""
-        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        reason = type(error).__name__
+        if _TELLING.search(str(error)):  # "Connection refused" is told already.
+            reason += f": {error}"
         local = urlsplit(self._settings.api_url).scheme == "http"
         advice = (
             "Is the platform running? For the embedded one: createos-nb local up."

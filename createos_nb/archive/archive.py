@@ -163,15 +163,15 @@ class Archive:
         return self._table(DEPLOYMENTS)
 
     def top_hit_paths(self) -> ibis.Table:
-        """Return the ten paths asked for most of each window: `schema.TOP_HIT_PATHS`, ``start end day``."""
+        """Return the ten paths asked for most of each window: `schema.TOP_HIT_PATHS`, ``day``."""
         return self._table(TOP_HIT_PATHS)
 
     def top_error_paths(self) -> ibis.Table:
-        """Return the ten paths and statuses with most errors: `schema.TOP_ERROR_PATHS`, ``start end day``."""
+        """Return the ten paths and statuses with most errors: `schema.TOP_ERROR_PATHS`, ``day``."""
         return self._table(TOP_ERROR_PATHS)
 
     def request_distribution(self) -> ibis.Table:
-        """Return the answers of each status: `schema.REQUEST_DISTRIBUTION`, ``start end day``."""
+        """Return the answers of each status: `schema.REQUEST_DISTRIBUTION`, ``day``."""
         return self._table(REQUEST_DISTRIBUTION)
 
     def summary(self) -> ibis.Table:

@@ -155,17 +155,13 @@ def windows(store: Store, client: Client, one: Target, wanted: Wanted) -> list[s
         window = TimeRange(_moment(span[0]), _moment(span[1]))
         answer = client.analytics.summary(*one.ids, start=span[0], end=span[1])
         rows: Mapping[Table, list[schema.Row]] = {
-            TOP_HIT_PATHS: schema.top_hit_path_rows(*one.names, answer.top_hit_paths),
-            TOP_ERROR_PATHS: schema.top_error_path_rows(*one.names, answer.top_error_paths),
-            REQUEST_DISTRIBUTION: schema.request_distribution_rows(*one.names, answer.request_distribution),
+            TOP_HIT_PATHS: schema.top_hit_path_rows(*one.names, window, answer.top_hit_paths),
+            TOP_ERROR_PATHS: schema.top_error_path_rows(*one.names, window, answer.top_error_paths),
+            REQUEST_DISTRIBUTION: schema.request_distribution_rows(*one.names, window, answer.request_distribution),
             SUMMARY: [schema.summary_row(*one.names, window, answer)],
         }
         for table, found in rows.items():
-            frame = table.kind.frame(found)
-            if table.extra:
-                limits = pd.DataFrame({"start": [window.start], "end": [window.end]}).astype("datetime64[us, UTC]")
-                frame = frame.join(limits.loc[[0] * len(frame)].reset_index(drop=True))
-            written.append(_write(store, table, one, span, frame))
+            written.append(_write(store, table, one, span, table.kind.frame(found)))
     return written
 
 

@@ -135,7 +135,9 @@ def summary(traffic: ibis.Table) -> ibis.Table:
         client_errors=_sum(rated["status_4xx"]),
         server_errors=_sum(rated["status_5xx"]),
         rpm_peak=rated["rpm"].max(),
-        rpm_average=rated["rpm"].mean(),
+        # Of all whole intervals together: they may differ in length.
+        whole_requests=_sum(ibis.ifelse(rated["partial"], 0, rated["requests"])),
+        whole_s=_sum(ibis.ifelse(rated["partial"], 0, rated["interval_s"])),
     )
     return total.select(
         *_TARGET,
@@ -143,7 +145,8 @@ def summary(traffic: ibis.Table) -> ibis.Table:
         _moment(total["end_s"]).name("end"),
         *("requests", "success", "client_errors", "server_errors"),
         _share(total["server_errors"], total["requests"]).name("error_rate"),
-        *("rpm_peak", "rpm_average"),
+        "rpm_peak",
+        _share(total["whole_requests"] * 60, total["whole_s"]).name("rpm_average"),
     )
 
 

@@ -49,6 +49,11 @@ class Store:
     """
 
     def __init__(self, where: str | os.PathLike[str]) -> None:
+        if not isinstance(where, str | os.PathLike) or not os.fspath(where):
+            raise InvalidArgument(
+                f"{where!r:.80} is no place for an archive. Pass a directory, such as 'history', or a URL such as "
+                "s3://bucket/prefix."
+            )
         text = os.fspath(where)
         if "://" in text and ("@" in urlsplit(text).netloc or urlsplit(text).query):
             raise InvalidArgument(

@@ -105,8 +105,6 @@ class Table:
         return buffer.getvalue()
 
 
-_WINDOW = (time("start", "Start of the window, included."), time("end", "End of the window, not included."))
-
 TRAFFIC = Table("traffic", schema.REQUESTS_OVER_TIME, "timestamp")
 LOGS = Table(
     "logs",
@@ -118,9 +116,9 @@ LOGS = Table(
     ),
 )
 DEPLOYMENTS = Table("deployments", schema.DEPLOYMENTS, "created_at", by_environment=False)
-TOP_HIT_PATHS = Table("top_hit_paths", schema.TOP_HIT_PATHS, "start", _WINDOW)
-TOP_ERROR_PATHS = Table("top_error_paths", schema.TOP_ERROR_PATHS, "start", _WINDOW)
-REQUEST_DISTRIBUTION = Table("request_distribution", schema.REQUEST_DISTRIBUTION, "start", _WINDOW)
+TOP_HIT_PATHS = Table("top_hit_paths", schema.TOP_HIT_PATHS, "start")
+TOP_ERROR_PATHS = Table("top_error_paths", schema.TOP_ERROR_PATHS, "start")
+REQUEST_DISTRIBUTION = Table("request_distribution", schema.REQUEST_DISTRIBUTION, "start")
 SUMMARY = Table("summary", schema.SUMMARY, "start")
 
 TABLES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -62,7 +63,7 @@ def before_after(over_time: pd.DataFrame, deployment: Deployment, *, length: str
 
     Notes
     -----
-    Intervals are Wilson's, the verdict is that of `createos_nb.metrics.compare_error_rates`.
+    Intervals and verdict are those of `createos_nb.metrics.compare`, of several environments as if they were one.
 
     Examples
     --------
@@ -96,23 +97,16 @@ def before_after(over_time: pd.DataFrame, deployment: Deployment, *, length: str
     before, after = before[before["timestamp"] >= last - span], after[after["end"] <= first + span]
     if before.empty or after.empty:
         raise InvalidArgument(f"length={length!r} is shorter than an interval. Leave it out, or use a longer one.")
-    sides = {"before": before, "after": after}
-    counted = {
-        side: metrics.counts(
-            int(rows["requests"].sum()), int(min(rows["status_5xx"].sum(), rows["requests"].sum()))
-        )
-        for side, rows in sides.items()
-    }
     facts = [targets(taken), created, f"{window(last - span, last)}, then {window(first, first + span)}"]
-    if not any(side.requests for side in counted.values()):
+    if not before["requests"].sum() + after["requests"].sum():
         return nothing("No requests in these windows.", title(heading, *facts))
-    compared = metrics.compare_error_rates(counted["before"], counted["after"])
+    [compared] = metrics.compare(_as_one(after), _as_one(before)).to_dict("records")
     points = _points({"before": (before, last - span), "after": (after, first)})
     step = pd.Timedelta(seconds=float(points["step_s"].iloc[0]))
     source = put_together(len(before) + len(after), len(points), f"rows, one point per {in_words(step)}")
     parts = alt.VConcatChart(
-        vconcat=[_shares(counted), *_aligned(points, span)],
-        title=title(heading, *facts, source, compared.detail, completeness(over_time)),
+        vconcat=[_shares(compared), *_aligned(points, span)],
+        title=title(heading, *facts, source, compared["reason"], completeness(over_time)),
         spacing=22,
     )
     drawn: alt.VConcatChart = parts.resolve_scale(color="independent", strokeDash="independent", fill="independent")
@@ -179,22 +173,35 @@ def _points(windows: dict[str, tuple[pd.DataFrame, pd.Timestamp]]) -> pd.DataFra
     return points
 
 
-def _shares(counted: dict[str, metrics.Counts]) -> alt.LayerChart:
+def _as_one(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the intervals of all environments as those of one."""
+    if len(rows[_TARGET].drop_duplicates()) == 1:
+        return rows.drop(columns="end")
+    summed = rows.groupby("timestamp", as_index=False).agg(
+        requests=("requests", "sum"), status_5xx=("status_5xx", "sum"), interval_s=("interval_s", "min")
+    )
+    # Where their intervals differ in length, one ends where the next begins.
+    until_next = -summed["timestamp"].diff(-1).dt.total_seconds()
+    length = summed["interval_s"].where(~(until_next < summed["interval_s"]), until_next).astype("int64")
+    return summed.assign(project="all", environment="all", interval_s=length, partial=False)
+
+
+def _shares(compared: dict[Any, Any]) -> alt.LayerChart:
     rows = []
-    for side, counts in counted.items():
-        low, high = metrics.wilson_interval(counts)
-        rate = counts.error_rate
-        text = "no requests" if rate is None else f"{rate:.2%} ({100 * low:.2f} to {100 * high:.2f} %)"
-        rows.append(
-            {"window": side, "share": rate, "low": low, "high": high, "text": f"{text} of {counts.requests:,}"}
-        )
+    for side, prefix in (("before", "baseline_"), ("after", "")):
+        rate, low, high = (compared[f"{prefix}error_rate{end}"] for end in ("", "_low", "_high"))
+        text = "no requests" if pd.isna(rate) else f"{rate:.2%} ({100 * low:.2f} to {100 * high:.2f} %)"
+        requests = compared[f"{prefix}requests"]
+        rows.append({"window": side, "share": rate, "low": low, "high": high, "text": f"{text} of {requests:,}"})
     told = pd.DataFrame(rows)
     has = told.dropna(subset="share")
     top = max(0.01, float(has["high"].max()) * 1.05)
     x_axis = axis("share of 5xx answers, with its 95 % interval", format="~%", tickCount=6, grid=True)
     scale = alt.Scale(domain=[0, top])
     x = alt.X("share:Q", axis=x_axis, scale=scale)
-    y = alt.Y("window:N", sort=list(SIDES), axis=axis("", ticks=False, domain=False, labelFontSize=12))
+    # A point at nothing has half of its width beyond the axis.
+    names = axis("", ticks=False, domain=False, labelFontSize=12, labelPadding=10)
+    y = alt.Y("window:N", sort=list(SIDES), axis=names)
     colour = alt.Color("window:N", scale=colours.scale(SIDES, _HUES), legend=None)
     base = alt.Chart(has)
     return alt.LayerChart(

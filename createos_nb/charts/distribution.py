@@ -11,6 +11,7 @@ from createos_nb.charts.labels import (
     PLAIN,
     WIDTH,
     Chart,
+    asked,
     axis,
     completeness,
     count_axis,
@@ -47,7 +48,9 @@ def request_distribution(distribution: pd.DataFrame) -> Chart:
     heading = "Answers by status"
     taken = REQUEST_DISTRIBUTION.take(distribution, ["project", "environment", "status", "requests"])
     if not taken["requests"].sum():
-        return nothing("No requests in this window.", title(heading, targets(taken)))
+        return nothing(
+            "No requests in this window.", title(heading, targets(taken), asked(REQUEST_DISTRIBUTION, distribution))
+        )
     summed = taken.groupby("status", as_index=False).agg(requests=("requests", "sum"))
     check(taken, ["requests"])
     every, total = len(summed), summed["requests"].sum()
@@ -84,7 +87,9 @@ def request_distribution(distribution: pd.DataFrame) -> Chart:
     numbers = alt.Chart(bars).mark_text(dy=-7, fontSize=11).encode(x=x, y=y, text="shown:N")
     return alt.LayerChart(
         layer=[drawn, numbers],
-        title=title(heading, targets(taken), left_out, completeness(distribution)),
+        title=title(
+            heading, targets(taken), asked(REQUEST_DISTRIBUTION, distribution), left_out, completeness(distribution)
+        ),
         width=min(WIDTH, 100 * len(bars)),
         height=200,
         view=PLAIN,

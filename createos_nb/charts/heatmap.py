@@ -31,6 +31,8 @@ from createos_nb.schema import REQUESTS_OVER_TIME, SUMMARY
 MAX_ROWS = 40
 """Environments that have a row."""
 MAX_CELLS_ACROSS = 120
+BY_BOUND = "by the lower bound of the 95 % interval"
+"""What "worst" means: one error of two requests is no worse than a hundred of a thousand."""
 ROW_PX = 15
 
 By = Literal["error_share", "requests"]
@@ -79,7 +81,7 @@ def fleet(frame: pd.DataFrame, *, by: By = "error_share") -> Chart:
     if taken.empty:
         return nothing("No intervals to show.", title(heading))
     check(taken, ["requests", "status_5xx"])
-    totals = _ranked(taken, by)
+    totals = ranked(taken, by)
     kept = totals.head(MAX_ROWS)
     cells = _cells(taken.merge(kept[_TARGET], on=_TARGET))
     start, end = cells["start"].min(), cells["end"].max()
@@ -140,7 +142,7 @@ def fleet(frame: pd.DataFrame, *, by: By = "error_share") -> Chart:
     source = put_together(len(taken), len(taken.drop_duplicates([*_TARGET, "timestamp"])), "rows")
     if across > 1:
         source = put_together(len(taken.merge(kept[_TARGET], on=_TARGET)), len(cells), f"rows, one cell per {per}")
-    order = "worst first" if by == "error_share" else "busiest first"
+    order = f"worst first, {BY_BOUND}" if by == "error_share" else "busiest first"
     return alt.LayerChart(
         layer=[rects, texts],
         title=title(heading, *facts, order, _rest(totals, by), source, completeness(frame)),
@@ -171,7 +173,8 @@ def _taken(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _ranked(taken: pd.DataFrame, by: By) -> pd.DataFrame:
+def ranked(taken: pd.DataFrame, by: By) -> pd.DataFrame:
+    """Return the environments of intervals, worst or busiest first, with their totals."""
     totals = taken.groupby(_TARGET, as_index=False).agg(requests=("requests", "sum"), errors=("status_5xx", "sum"))
     totals["share"] = totals["errors"] / totals["requests"].where(totals["requests"] > 0)
     errors = totals["errors"].clip(upper=totals["requests"])

@@ -11,6 +11,7 @@ import altair as alt
 import pandas as pd
 
 from createos_nb import markup
+from createos_nb.schema import Kind
 
 WIDTH = 720
 """Width of every chart's plot, in pixels."""
@@ -97,6 +98,19 @@ def window(start: pd.Timestamp, end: pd.Timestamp) -> str:
     start, end = start.tz_convert("UTC"), end.tz_convert("UTC")
     until = f"{end:%H:%M}" if end.date() == start.date() else f"{end:%Y-%m-%d %H:%M}"
     return f"{start:%Y-%m-%d %H:%M} to {until} UTC"
+
+
+def asked(kind: Kind, frame: pd.DataFrame) -> str:
+    """Return the time that the windows of a frame cover, where it says: its ``start`` and ``end``."""
+    names = ["start", "end"]
+    if not set(names) <= set(frame.columns):
+        return ""
+    limits = kind.take(frame, names, may_miss=names).drop_duplicates()
+    if limits.empty or limits.isna().to_numpy().any():
+        return ""
+    several = len(limits) > 1
+    told = window(limits["start"].min(), limits["end"].max())
+    return f"windows within {told}" if several else told
 
 
 def completeness(frame: pd.DataFrame) -> str:

@@ -8,9 +8,9 @@ import pandas as pd
 from createos_nb.charts import colours
 from createos_nb.charts.intervals import in_words, step_s
 from createos_nb.charts.labels import PLAIN, WIDTH, Chart, axis, distinct, targets, title, window
-from createos_nb.charts.logs import log_volume
+from createos_nb.charts.logs import volume
 from createos_nb.charts.traffic import requests_over_time
-from createos_nb.schema import LOGS
+from createos_nb.schema import LOGS, REQUESTS_OVER_TIME
 
 MAX_BARS = 40
 MAX_PATHS = 15
@@ -52,17 +52,19 @@ def drilldown(over_time: pd.DataFrame, logs: pd.DataFrame, deployments: pd.DataF
     'Traffic, log lines and paths'
     """
     traffic = requests_over_time(over_time, deployments)
-    volume = log_volume(logs)
+    shown = REQUESTS_OVER_TIME.take(over_time, ["timestamp"])["timestamp"]
+    beside = None if shown.empty else shown.max() - shown.min()
+    lines = volume(logs, beside=beside)
     taken = LOGS.take(logs, ["project", "environment", *_NEEDED], may_miss=["environment", *_NEEDED])
     brush = alt.selection_interval(name=BRUSH, encodings=["x"])
-    parts: list[Chart] = [traffic, volume]
+    parts: list[Chart] = [traffic, lines]
     if isinstance(traffic, alt.LayerChart):
         traffic.layer[0] = traffic.layer[0].add_params(brush)
-        if isinstance(volume, alt.LayerChart):
+        if isinstance(lines, alt.LayerChart):
             # The same seconds stand below each other.
-            volume.layer[0].encoding.x = traffic.layer[0].encoding.x
-            volume.layer[0].mark.clip = True
-            volume.layer[0].encoding.opacity = alt.condition(brush, alt.value(1), alt.value(0.2))
+            lines.layer[0].encoding.x = traffic.layer[0].encoding.x
+            lines.layer[0].mark.clip = True
+            lines.layer[0].encoding.opacity = alt.condition(brush, alt.value(1), alt.value(0.2))
         named = taken.dropna(subset=["timestamp", "path"])
         if not named.empty:
             parts.append(_paths(named, brush))

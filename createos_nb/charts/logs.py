@@ -56,6 +56,21 @@ def log_volume(logs: pd.DataFrame, deployments: pd.DataFrame | None = None) -> C
     >>> log_volume(schema.sample("LOGS")).title.text
     'Log lines by level'
     """
+    return volume(logs, deployments)
+
+
+def volume(
+    logs: pd.DataFrame, deployments: pd.DataFrame | None = None, *, beside: pd.Timedelta | None = None
+) -> Chart:
+    """Draw `log_volume`, with bars that can be seen on an axis that is as long as what it stands beside.
+
+    Parameters
+    ----------
+    logs, deployments
+        As for `log_volume`.
+    beside
+        How long the axis is, at least.
+    """
     heading = "Log lines by level"
     taken = LOGS.take(logs, [*_TARGET, *_OPTIONAL], may_miss=["environment", *_OPTIONAL])
     timed = taken.dropna(subset="timestamp")
@@ -66,7 +81,8 @@ def log_volume(logs: pd.DataFrame, deployments: pd.DataFrame | None = None) -> C
         return nothing(what, title(heading, targets(taken), without))
 
     first, last = timed["timestamp"].min(), timed["timestamp"].max()
-    step = pd.Timedelta(seconds=step_s(1, (last - first).total_seconds() + 1, limit=MAX_BARS))
+    length = max(last - first, beside or pd.Timedelta(0))
+    step = pd.Timedelta(seconds=step_s(1, length.total_seconds() + 1, limit=MAX_BARS))
     bars, levels = _stacked(timed, step)
     source = put_together(len(timed), len(bars), f"lines, one bar per {in_words(step)}")
     start, end = bars["start"].min(), bars["end"].max()

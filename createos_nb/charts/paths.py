@@ -11,6 +11,7 @@ from createos_nb.charts.labels import (
     PLAIN,
     WIDTH,
     Chart,
+    asked,
     axis,
     completeness,
     count_axis,
@@ -52,7 +53,8 @@ def top_paths(paths: pd.DataFrame) -> Chart:
     check(taken, ["requests"])
     summed = taken.groupby("path", as_index=False).agg(requests=("requests", "sum"))
     summed["class"] = "2xx"
-    return _bars(summed, heading, targets(taken), completeness(paths), legend=False)
+    facts = (targets(taken), asked(TOP_HIT_PATHS, paths), completeness(paths))
+    return _bars(summed, heading, *facts, legend=False)
 
 
 def top_error_paths(paths: pd.DataFrame) -> Chart:
@@ -82,7 +84,8 @@ def top_error_paths(paths: pd.DataFrame) -> Chart:
     summed = taken.groupby(["path", "status"], as_index=False).agg(requests=("requests", "sum"))
     summed["class"] = [colours.status_class(status) for status in summed["status"]]
     summed["path"] = summed["status"] + "  " + summed["path"]
-    return _bars(summed, heading, targets(taken), completeness(paths), legend=True)
+    facts = (targets(taken), asked(TOP_ERROR_PATHS, paths), completeness(paths))
+    return _bars(summed, heading, *facts, legend=True)
 
 
 def _bars(summed: pd.DataFrame, heading: str, *facts: str, legend: bool) -> Chart:

@@ -9,7 +9,8 @@ import pandas as pd
 
 from createos_nb import metrics
 from createos_nb.charts import colours
-from createos_nb.charts.intervals import in_words, together
+from createos_nb.charts.heatmap import BY_BOUND, By, ranked
+from createos_nb.charts.intervals import check, in_words, together
 from createos_nb.charts.labels import (
     Chart,
     axis,
@@ -119,7 +120,7 @@ def error_rate(
     Returns
     -------
     Chart with a point per interval; the line breaks where there were no requests. Of more than five
-    environments, those with most requests.
+    environments, those that `fleet` has first: with the highest error rates, as far as can be told.
 
     Raises
     ------
@@ -145,6 +146,7 @@ def error_rate(
         form="~%",
         least_top=0.01,
         colour=colours.STATUS_CLASSES["5xx"],
+        by="error_share",
         budget=None if objective is None else 1 - objective,
     )
 
@@ -197,12 +199,13 @@ def _lines(
     form: str,
     least_top: float,
     colour: str,
+    by: By = "requests",
     budget: float | None = None,
 ) -> Chart:
     taken = REQUESTS_OVER_TIME.take(over_time, _NEEDED)
     if taken.empty:
         return nothing("No intervals to show.", title(heading))
-    kept, left_out = _busiest(taken)
+    kept, left_out = _first(taken, by)
     summed = together(kept, ["requests", *_CLASSES.values()], by=_TARGET)
     start, end = summed["start"].min(), summed["end"].max()
     facts = (targets(taken), window(start, end), left_out, completeness(over_time))
@@ -302,9 +305,12 @@ def _stacked(summed: pd.DataFrame) -> pd.DataFrame:
     return bars[bars["requests"] > 0].reset_index(drop=True)
 
 
-def _busiest(taken: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    requests = taken.groupby(_TARGET, as_index=False).agg(requests=("requests", "sum"))
-    if len(requests) <= MAX_SERIES:
+def _first(taken: pd.DataFrame, by: By) -> tuple[pd.DataFrame, str]:
+    """Return the intervals of as many environments as have a line each, and what is said of the choice."""
+    check(taken, ["requests", "status_5xx"])
+    totals = ranked(taken, by)
+    if len(totals) <= MAX_SERIES:
         return taken, ""
-    busiest = requests.nlargest(MAX_SERIES, "requests")[_TARGET]
-    return taken.merge(busiest, on=_TARGET), f"the {MAX_SERIES} of {len(requests):,} with most requests"
+    what = f"the highest error rates, {BY_BOUND}" if by == "error_share" else "most requests"
+    kept = totals[_TARGET].head(MAX_SERIES)
+    return taken.merge(kept, on=_TARGET), f"the {MAX_SERIES} of {len(totals):,} with {what}"

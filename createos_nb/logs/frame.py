@@ -43,11 +43,15 @@ def frame(parts: Sequence[Columns], *, project: str, environment: str | None) ->
     counts = [len(part["raw"]) for part in parts]
     total = sum(counts)
 
-    def text(name: str, kind: type[Any] = pd.arrays.ArrowStringArray) -> pd.Series:
+    def text(
+        name: str,
+        kind: type[Any] = pd.arrays.ArrowStringArray,
+        clean: Callable[[pa.Array], pa.Array] = lambda column: column,
+    ) -> pd.Series:
         pieces = [
             piece
             for part, count in zip(parts, counts, strict=True)
-            for piece in ([part[name]] if name in part else _absent(count))
+            for piece in ([clean(part[name])] if name in part else _absent(count))
         ]
         return _text(pieces, kind)
 
@@ -70,7 +74,8 @@ def frame(parts: Sequence[Columns], *, project: str, environment: str | None) ->
         "level": _levels(parts, counts),
         **{name: text(name) for name in ("message", "stream", "logger")},
         "status": pd.Series(pd.arrays.IntegerArray(status, status == 0, copy=False)),
-        **{name: text(name) for name in ("method", "path")},
+        "method": text("method"),
+        "path": text("path", clean=_without_query),
         "duration_ms": pd.Series(numbers("duration_ms", pa.float64(), np.nan)),
         **{name: text(name) for name in ("request_id", "trace")},
         "format": pd.Series(_category(numbers("format", pa.int8(), 0), LOG_FORMATS)),
@@ -89,6 +94,13 @@ def _text(pieces: Sequence[pa.Array], kind: Any = pd.arrays.ArrowStringArray) ->
 
 
 _NOTHING = values.nulls(_NULLS)
+
+
+def _without_query(paths: pa.Array) -> pa.Array:
+    """Return paths as analytics have them: a query holds what differs by visitor, and may hold a secret."""
+    if not pc.any(pc.match_substring(paths, "?")).as_py():
+        return paths
+    return pc.replace_substring_regex(paths, r"(?s)\?.*", "")
 
 
 def _absent(count: int) -> list[pa.Array]:

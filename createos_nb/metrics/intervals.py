@@ -28,6 +28,7 @@ INTERVALS = (*TARGET, "timestamp", "requests", "status_5xx", "interval_s", "part
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_S = 366 * 86_400
 _MOST = 10**12
+_COUNTS = ("requests", "status_2xx", "status_3xx", "status_4xx", "status_5xx")
 
 
 @dataclass(frozen=True)
@@ -119,15 +120,7 @@ def intervals(over_time: pd.DataFrame) -> Iterator[Intervals]:
         A needed column is missing or of another kind, holds counts that cannot be, or two rows of an
         environment cover the same time.
     """
-    taken = REQUESTS_OVER_TIME.take(over_time, with_complete(over_time, INTERVALS))
-    refuse_counts(taken)
-    _refuse(
-        taken,
-        (taken["status_5xx"] < 0) | (taken["status_5xx"] > taken["requests"]),
-        "status_5xx",
-        "is not between 0 and 'requests'",
-    )
-    refuse_lengths(taken)
+    taken = _joined(checked(over_time, INTERVALS))
     taken["start_us"] = taken["timestamp"].astype("int64")
     taken = taken.sort_values("start_us", kind="stable")
     groups = taken.groupby(list(TARGET), sort=False)
@@ -145,11 +138,6 @@ def with_complete(frame: object, names: Sequence[str]) -> list[str]:
 def _of(project: str, environment: str, rows: pd.DataFrame) -> Intervals:
     start = rows["start_us"].to_numpy(dtype=np.int64)
     end = start + rows["interval_s"].to_numpy(dtype=np.int64) * 1_000_000
-    if (start[1:] < end[:-1]).any():
-        raise FrameError(
-            f"Some rows of {project}/{environment} cover the same time in 'timestamp', so that requests would "
-            "count twice. Leave them out with .drop_duplicates(['project', 'environment', 'timestamp'])."
-        )
     return Intervals(
         project,
         environment,
@@ -162,26 +150,65 @@ def _of(project: str, environment: str, rows: pd.DataFrame) -> Intervals:
     )
 
 
-def refuse_counts(taken: pd.DataFrame) -> None:
-    """See to it that ``requests`` are counts that can be summed.
+def checked(over_time: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Return columns of requests over time, and ``complete`` where it is there, of which the counts can be.
+
+    Whatever computes with requests over time begins with this.
+
+    Parameters
+    ----------
+    over_time
+        Requests over time.
+    names
+        The columns. With ``timestamp``, ``interval_s`` and ``partial`` among them, no two rows of an environment
+        may cover the same time; only the two parts of an interval at which windows adjoin stand side by side.
 
     Raises
     ------
     FrameError
-        One is negative, or more than a million millions.
+        A column is missing or of another kind, a count cannot be, or two rows cover the same time.
     """
+    taken = REQUESTS_OVER_TIME.take(over_time, with_complete(over_time, names))
     _refuse(taken, ~taken["requests"].between(0, _MOST), "requests", "is not between 0 and 10¹²")
+    classes = [name for name in _COUNTS if name in taken and name != "requests"]
+    for name in classes:
+        wrong = (taken[name] < 0) | (taken[name] > taken["requests"])
+        _refuse(taken, wrong, name, "is not between 0 and 'requests'")
+    more = taken[classes].sum(axis=1) > taken["requests"]
+    _refuse(taken, more, "requests", f"is less than {' and '.join(classes)} together")
+    if "interval_s" in taken:
+        wrong = ~taken["interval_s"].between(1, _LONGEST_S)
+        _refuse(taken, wrong, "interval_s", "is not between 1 s and a year")
+    if {"timestamp", "interval_s", "partial"} <= set(taken):
+        _refuse_overlap(taken)
+    return taken
 
 
-def refuse_lengths(taken: pd.DataFrame) -> None:
-    """See to it that ``interval_s`` are lengths of intervals.
+def _refuse_overlap(taken: pd.DataFrame) -> None:
+    rows = taken.sort_values([*TARGET, "timestamp"], kind="stable")
+    before = rows.shift()
+    same = (rows[list(TARGET)] == before[list(TARGET)]).all(axis=1)
+    ends = before["timestamp"] + pd.to_timedelta(before["interval_s"], unit="s")
+    # The interval in which one window ends and the next one begins is in both, with a part of its requests.
+    parts = same & (rows[["timestamp", "interval_s"]] == before[["timestamp", "interval_s"]]).all(axis=1)
+    parts &= rows["partial"] & rows["partial"].shift(fill_value=False)
+    overlap = same & (rows["timestamp"] < ends) & (~parts | parts.shift(fill_value=False))
+    if overlap.any():
+        project, environment = rows[list(TARGET)][overlap].iloc[0]
+        raise FrameError(
+            f"Some rows of {project}/{environment} cover the same time in 'timestamp', so that requests would "
+            "count twice. Ask for one window that holds all of it, instead of joining windows that overlap."
+        )
 
-    Raises
-    ------
-    FrameError
-        One is not between a second and a year.
-    """
-    _refuse(taken, ~taken["interval_s"].between(1, _LONGEST_S), "interval_s", "is not between 1 s and a year")
+
+def _joined(taken: pd.DataFrame) -> pd.DataFrame:
+    """Return rows in which the two parts of an interval are one."""
+    key = [*TARGET, "timestamp", "interval_s"]
+    if not taken.duplicated(key).any():
+        return taken
+    sums = dict.fromkeys([name for name in _COUNTS if name in taken], "sum")
+    flags = dict.fromkeys([name for name in ("partial", "complete") if name in taken], "all")
+    return taken.groupby(key, sort=False, as_index=False).agg(sums | flags)
 
 
 def _refuse(taken: pd.DataFrame, wrong: pd.Series[bool], name: str, why: str) -> None:

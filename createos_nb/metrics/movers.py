@@ -51,8 +51,9 @@ def movers(after: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     FrameError
-        A needed column is missing or of another kind, only one of the frames has ``status``, or a list has
-        been shortened or is there twice, which its ``rank`` shows.
+        A needed column is missing or of another kind, only one of the frames has ``status``, a list has been
+        shortened or is there twice, which its ``rank`` shows, or the windows are not equally long, which
+        ``start`` and ``end`` show where they are there.
 
     Notes
     -----
@@ -78,11 +79,27 @@ def movers(after: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
             "Only one of the frames has the column 'status'. Compare two frames of top_hit_paths(), or two of "
             "top_error_paths()."
         )
+    _refuse_unequal(after, before)
     lists_after, lists_before = (_lists(frame, has_status=all(has_status)) for frame in (after, before))
     targets = dict.fromkeys([*lists_after.found, *lists_before.found])
     rows = [row for target in targets for row in _rows(target, lists_after.of(target), lists_before.of(target))]
     complete = lists_after.complete and lists_before.complete
     return MOVERS.frame((row for _, row in sorted(rows, key=lambda each: each[0])), complete=complete)
+
+
+def _refuse_unequal(*frames: pd.DataFrame) -> None:
+    """Refuse windows of which it can be seen that they are not equally long."""
+    lengths: list[pd.Timedelta] = []
+    for frame in frames:
+        if isinstance(frame, pd.DataFrame) and {"start", "end"} <= set(frame.columns):
+            taken = TOP_HIT_PATHS.take(frame, ["start", "end"], may_miss=["start", "end"])
+            lengths.extend((taken["end"] - taken["start"]).dropna().unique())
+    if len(set(lengths)) > 1:
+        shortest, longest = min(lengths), max(lengths)
+        raise FrameError(
+            "The windows are not equally long, and counts are compared: by 'start' and 'end' one has "
+            f"{shortest.total_seconds():,.0f} s, another {longest.total_seconds():,.0f} s. Ask for one length."
+        )
 
 
 @dataclass(frozen=True)

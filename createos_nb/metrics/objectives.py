@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from createos_nb.metrics.intervals import INTERVALS, Intervals, intervals
@@ -157,11 +158,11 @@ def burn_rates(over_time: pd.DataFrame, *, objective: float = 0.999) -> pd.DataF
     Notes
     -----
     The burn rate is the 5xx share divided by the share that the objective allows. A rule fires when both of
-    its windows, which end with the frame, exceed its threshold: the long one says that it matters, the short
-    one that it still goes on. Pages at 14.4 over 1 h and 5 min, and at 6 over 6 h and 30 min; a ticket at 1
-    over 3 days and 6 h. A window is judged when rows cover 95 % of it. With few requests a single error can
-    exceed any threshold (the Workbook's "Low-Traffic Services"): the counts stand beside the rates. Source:
-    The Site Reliability Workbook, ch. 5, table 5-8.
+    its windows, which end with the frame's last whole interval, exceed its threshold: the long one says that
+    it matters, the short one that it still goes on. Pages at 14.4 over 1 h and 5 min, and at 6 over 6 h and
+    30 min; a ticket at 1 over 3 days and 6 h. A window is judged when rows cover 95 % of it. With few requests a
+    single error can exceed any threshold (the Workbook's "Low-Traffic Services"): the counts stand beside the
+    rates. Source: The Site Reliability Workbook, ch. 5, table 5-8.
 
     Examples
     --------
@@ -214,6 +215,9 @@ def _most_urgent(rows: list[Row]) -> tuple[State, str]:
 
 
 def _burning(each: Intervals, allowed: float) -> Iterator[Row]:
+    # Of an interval that is not over it is not known how much it covers: what is judged ends before it.
+    whole = np.flatnonzero(~each.partial)
+    each = each[: int(whole[-1]) + 1] if len(whole) else each
     for rule in RULES:
         long, short = (_last(each, length_s, allowed) for length_s in (rule.long_s, rule.short_s))
         exceeded = [window.exceeds(rule.threshold) for window in (long, short)]

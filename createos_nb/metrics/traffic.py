@@ -6,10 +6,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from createos_nb.metrics.intervals import refuse_counts, refuse_lengths, with_complete
+from createos_nb.metrics.intervals import checked
 from createos_nb.schema import (
     ERROR_RATE,
-    REQUESTS_OVER_TIME,
     RPM_OVER_TIME,
     SUCCESS_SHARE,
     TRAFFIC_SUMMARY,
@@ -21,7 +20,7 @@ _TARGET = ["project", "environment"]
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "error_rate": (*_TARGET, "timestamp", "requests", "status_5xx"),
     "rpm": (*_TARGET, "timestamp", "requests", "interval_s", "partial"),
-    "success_share": (*_TARGET, "requests", "status_2xx", "status_3xx"),
+    "success_share": (*_TARGET, "timestamp", "requests", "status_2xx", "status_3xx", "interval_s", "partial"),
     "summary": (
         *(*_TARGET, "timestamp", "requests", "status_2xx", "status_4xx", "status_5xx"),
         *("interval_s", "partial"),
@@ -47,7 +46,7 @@ def error_rate(over_time: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     FrameError
-        A needed column is missing or of another kind.
+        A needed column is missing or of another kind, or holds counts that cannot be.
 
     Notes
     -----
@@ -81,7 +80,7 @@ def rpm(over_time: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     FrameError
-        A needed column is missing or of another kind.
+        A needed column is missing or of another kind, or holds counts that cannot be.
 
     Examples
     --------
@@ -90,8 +89,6 @@ def rpm(over_time: pd.DataFrame) -> pd.DataFrame:
     np.float64(71.0)
     """
     taken = _taken(over_time, "rpm")
-    refuse_lengths(taken)
-    refuse_counts(taken)
     rpm = (taken["requests"] * 60 / taken["interval_s"]).where(~taken["partial"])
     return _of_kind(RPM_OVER_TIME, taken.assign(rpm=rpm))
 
@@ -102,8 +99,8 @@ def success_share(over_time: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     over_time
-        Requests over time; needs ``project``, ``environment``, ``requests``, ``status_2xx`` and
-        ``status_3xx``. See `schema.REQUESTS_OVER_TIME`.
+        Requests over time; needs ``project``, ``environment``, ``timestamp``, ``requests``, ``status_2xx``,
+        ``status_3xx``, ``interval_s`` and ``partial``. See `schema.REQUESTS_OVER_TIME`.
 
     Returns
     -------
@@ -114,7 +111,8 @@ def success_share(over_time: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     FrameError
-        A needed column is missing or of another kind.
+        A needed column is missing or of another kind, holds counts that cannot be, or two rows cover the same
+        time.
 
     Notes
     -----
@@ -129,7 +127,6 @@ def success_share(over_time: pd.DataFrame) -> pd.DataFrame:
     0    shop  production       673      0.758          0.845      True
     """
     taken = _taken(over_time, "success_share")
-    refuse_counts(taken)
     total = taken.groupby(_TARGET, sort=False, as_index=False).agg(
         requests=("requests", "sum"),
         status_2xx=("status_2xx", "sum"),
@@ -156,11 +153,13 @@ def summary(over_time: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     FrameError
-        A needed column is missing or of another kind.
+        A needed column is missing or of another kind, holds counts that cannot be, or two rows cover the same
+        time.
 
     Notes
     -----
-    Counts include partial intervals, the two rates per minute leave them out.
+    Counts include partial intervals, the two rates per minute leave them out. The average is that of all whole
+    intervals together, whatever their lengths.
 
     Examples
     --------
@@ -170,10 +169,10 @@ def summary(over_time: pd.DataFrame) -> pd.DataFrame:
     0       673             83      71.0         67.3
     """
     taken = _taken(over_time, "summary")
-    refuse_lengths(taken)
-    refuse_counts(taken)
     taken["interval_end"] = taken["timestamp"] + pd.to_timedelta(taken["interval_s"], unit="s")
     taken["rpm"] = rpm(taken)["rpm"]
+    taken["whole_requests"] = taken["requests"].where(~taken["partial"], 0)
+    taken["whole_s"] = taken["interval_s"].where(~taken["partial"], 0)
     total = taken.groupby(_TARGET, sort=False, as_index=False).agg(
         start=("timestamp", "min"),
         end=("interval_end", "max"),
@@ -182,15 +181,18 @@ def summary(over_time: pd.DataFrame) -> pd.DataFrame:
         client_errors=("status_4xx", "sum"),
         server_errors=("status_5xx", "sum"),
         rpm_peak=("rpm", "max"),
-        rpm_average=("rpm", "mean"),
+        whole_requests=("whole_requests", "sum"),
+        whole_s=("whole_s", "sum"),
         complete=("complete", "all"),
     )
-    return _of_kind(TRAFFIC_SUMMARY, total.assign(error_rate=_share(total["server_errors"], total["requests"])))
+    total["error_rate"] = _share(total["server_errors"], total["requests"])
+    total["rpm_average"] = _share(total["whole_requests"] * 60, total["whole_s"])
+    return _of_kind(TRAFFIC_SUMMARY, total)
 
 
 def _taken(over_time: pd.DataFrame, function: str) -> pd.DataFrame:
     """Return what a function needs, and which rows are complete: all of a frame that does not say."""
-    taken = REQUESTS_OVER_TIME.take(over_time, with_complete(over_time, NEEDED[function]))
+    taken = checked(over_time, NEEDED[function])
     return taken if "complete" in taken else taken.assign(complete=True)
 
 

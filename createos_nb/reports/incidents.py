@@ -171,7 +171,7 @@ class Incident:
         return Report(notebook_path, page, evidence)
 
     def _collect(self) -> tuple[Evidence, dict[str, Secret]]:
-        window = TimeRange(self.window.start, _now()) if self._open_ended else self.window
+        window = TimeRange.of(start=self.window.start, end=_now()) if self._open_ended else self.window
         collection = Collection(self._selection, window)
         return collection.evidence(self.identifier, self.title, self._notes, self._pins), collection.secrets
 

@@ -292,6 +292,8 @@ def _times(values: Sequence[object] | pd.Series) -> pd.Series:
         converted: pd.Series[Any] = held.dt.tz_convert("UTC").dt.as_unit("us").reset_index(drop=True)
         return converted
     for value in held.dropna():
+        if isinstance(value, str):
+            raise ValueError(f"{value!r:.40} is text, make times of it with pd.to_datetime(..., utc=True)")
         if getattr(value, "tzinfo", None) is None:
             raise ValueError(f"{value!s:.40} has no time zone, convert it with pd.to_datetime(..., utc=True)")
     return pd.Series(list(held), dtype="datetime64[us, UTC]")

@@ -218,14 +218,17 @@ REQUESTS_OVER_TIME = Kind(
         flag("partial", "The window holds only part of the interval, or it is not over."),
     ),
 )
-TOP_HIT_PATHS = Kind("TOP_HIT_PATHS", (*_TARGET, _RANK, _PATH, whole("requests", "requests", "How often.")))
+TOP_HIT_PATHS = Kind(
+    "TOP_HIT_PATHS", (*_TARGET, *_WINDOW, _RANK, _PATH, whole("requests", "requests", "How often."))
+)
 TOP_ERROR_PATHS = Kind(
-    "TOP_ERROR_PATHS", (*_TARGET, _RANK, _PATH, _CODE, whole("requests", "requests", "How often."))
+    "TOP_ERROR_PATHS", (*_TARGET, *_WINDOW, _RANK, _PATH, _CODE, whole("requests", "requests", "How often."))
 )
 REQUEST_DISTRIBUTION = Kind(
     "REQUEST_DISTRIBUTION",
     (
         *_TARGET,
+        *_WINDOW,
         _CODE,
         whole("requests", "requests", "How often."),
         number("share", "share", "Of all requests of the environment, 0 to 1."),

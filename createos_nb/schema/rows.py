@@ -247,12 +247,11 @@ def requests_over_time_rows(
     ]
 
 
-def top_hit_path_rows(project: str, environment: str, answer: Iterable[PathCount]) -> list[Row]:
+def top_hit_path_rows(project: str, environment: str, window: TimeRange, answer: Iterable[PathCount]) -> list[Row]:
     """Return the rows of an environment for `TOP_HIT_PATHS`, most frequent first."""
     return [
         {
-            "project": project,
-            "environment": environment,
+            **_windowed(project, environment, window),
             "rank": rank,
             "path": row.path,
             "requests": round(row.count),
@@ -261,12 +260,13 @@ def top_hit_path_rows(project: str, environment: str, answer: Iterable[PathCount
     ]
 
 
-def top_error_path_rows(project: str, environment: str, answer: Iterable[ErrorPathCount]) -> list[Row]:
+def top_error_path_rows(
+    project: str, environment: str, window: TimeRange, answer: Iterable[ErrorPathCount]
+) -> list[Row]:
     """Return the rows of an environment for `TOP_ERROR_PATHS`, most frequent first."""
     return [
         {
-            "project": project,
-            "environment": environment,
+            **_windowed(project, environment, window),
             "rank": rank,
             "path": row.path,
             "status": row.status,
@@ -276,14 +276,15 @@ def top_error_path_rows(project: str, environment: str, answer: Iterable[ErrorPa
     ]
 
 
-def request_distribution_rows(project: str, environment: str, answer: Iterable[StatusCount]) -> list[Row]:
+def request_distribution_rows(
+    project: str, environment: str, window: TimeRange, answer: Iterable[StatusCount]
+) -> list[Row]:
     """Return the rows of an environment for `REQUEST_DISTRIBUTION`, by status."""
     held = sorted(answer, key=lambda row: row.status)
     total = sum(row.count for row in held)
     return [
         {
-            "project": project,
-            "environment": environment,
+            **_windowed(project, environment, window),
             "status": row.status,
             "requests": round(row.count),
             "share": row.count / total if total else None,
@@ -295,8 +296,8 @@ def request_distribution_rows(project: str, environment: str, answer: Iterable[S
 def summary_row(project: str, environment: str, window: TimeRange, answer: Analytics) -> Row:
     """Return the row of an environment for `SUMMARY`, from one answer that holds them all."""
     overall = answer.overall_requests
-    paths = top_hit_path_rows(project, environment, answer.top_hit_paths)
-    error_paths = top_error_path_rows(project, environment, answer.top_error_paths)
+    paths = top_hit_path_rows(project, environment, window, answer.top_hit_paths)
+    error_paths = top_error_path_rows(project, environment, window, answer.top_error_paths)
     return {
         **overall_requests_row(project, environment, window, overall),
         **rpm_row(project, environment, window, answer.rpm),

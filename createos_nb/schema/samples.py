@@ -101,7 +101,7 @@ def _overall_requests() -> list[Row]:
 def _top_hit_paths() -> list[Row]:
     counts = (("/products", 248), ("/", 171), ("/checkout", 119), ("/products/17", 88), ("/cart", 53))
     return [
-        {**_TARGET, "rank": rank, "path": path, "requests": requests}
+        {**_WINDOW, "rank": rank, "path": path, "requests": requests}
         for rank, (path, requests) in enumerate(counts, start=1)
     ]
 
@@ -109,7 +109,7 @@ def _top_hit_paths() -> list[Row]:
 def _top_error_paths() -> list[Row]:
     counts = (("/checkout", "500", 83), ("/favicon.ico", "404", 15), ("/products/99", "404", 6))
     return [
-        {**_TARGET, "rank": rank, "path": path, "status": status, "requests": requests}
+        {**_WINDOW, "rank": rank, "path": path, "status": status, "requests": requests}
         for rank, (path, status, requests) in enumerate(counts, start=1)
     ]
 
@@ -117,7 +117,7 @@ def _top_error_paths() -> list[Row]:
 def _request_distribution() -> list[Row]:
     counts = (("200", 481), ("201", 29), ("303", 59), ("404", 21), ("500", 83))
     total = sum(count for _, count in counts)
-    return [{**_TARGET, "status": status, "requests": n, "share": n / total} for status, n in counts]
+    return [{**_WINDOW, "status": status, "requests": n, "share": n / total} for status, n in counts]
 
 
 def _logs() -> list[Row]:

@@ -15,6 +15,7 @@ from createos_nb.api.deployments import EncodedFile, SourceFile
 from createos_nb.api.environments import EnvironmentSettings, Resources
 from createos_nb.api.path import names
 from createos_nb.api.projects import UploadSettings
+from createos_nb.api.retries import Retries
 from createos_nb.api.secret import Secret
 
 _TEMPLATE = {
@@ -84,6 +85,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "DeployProjectTemplateViaGithub": {"installation_id": 7},
 }
 """Required arguments beside the ids, by operation."""
+
+
+@pytest.fixture(autouse=True)
+def _retries():
+    """Further attempts are of a key in a process; each test begins as a new process does."""
+    Retries.of.cache_clear()
 
 
 @pytest.fixture

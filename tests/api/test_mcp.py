@@ -505,11 +505,11 @@ async def test_a_refusal_is_the_same_error_as_over_rest(fake, call, kind):
 )
 async def test_a_refused_handshake_is_the_same_error_as_a_refused_call(fake, call, kind):
     with refusing(REFUSALS[kind]) as rest:
-        with pytest.raises(errors.OperationFailed) as expected:
+        with pytest.raises(errors.CreateOSError) as expected:
             await call(rest.url, *UPLOAD, files=FILES, transport="rest")
         sent = len(rest.seen)
     fake.handshake = lambda _message: REFUSALS[kind]
-    with pytest.raises(errors.OperationFailed) as caught:
+    with pytest.raises(errors.CreateOSError) as caught:
         await call(fake.url, *UPLOAD, files=FILES)
     assert told(caught.value) == told(expected.value)
     assert len(fake.seen) == sent
@@ -578,8 +578,8 @@ RESULTS = {
         errors.OperationFailed,
         "UploadDeploymentFiles was refused",
     ),
-    "a text that is no envelope": (text("done!"), errors.UnexpectedResponse, "not a CreateOS answer"),
-    "an empty text": (text(""), errors.UnexpectedResponse, "empty"),
+    "a text that is no envelope": (text("done!"), errors.OutcomeUnknown, "not a CreateOS answer"),
+    "an empty text": (text(""), errors.OutcomeUnknown, "empty"),
     "a status that is none": (text(FAIL, meta={"createos/status": "x"}), errors.Rejected, "No, because"),
     "nothing": (
         lambda message: rpc(message, {"content": [], "isError": False, "resultType": "complete"}),

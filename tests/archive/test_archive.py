@@ -23,7 +23,7 @@ from createos_nb.archive.tables import LOGS, TABLES, TRAFFIC
 from createos_nb.endpoints import reach
 from createos_nb.errors import CreateOSError, InvalidArgument, MissingExtra, PartialAnswer, PartialWarning
 from createos_nb.extras import EXTRAS
-from createos_nb.timerange import TimeRange
+from createos_nb.timerange import TimeRange, utc
 from createos_nb.workspace import Workspace
 
 WINDOWED = ["summary", "top_hit_paths", "top_error_paths", "request_distribution"]
@@ -101,7 +101,7 @@ def test_what_was_really_asked_for_is_in_the_archive_once(later, shop, place):
     # All of the window is settled by now.
     collected = archive.collect(later(20)[f"{shop.project}/production"], since=window)
     assert set(collected["table"]) <= {"traffic", "logs", *WINDOWED}
-    assert collected["end"].max() <= window.end
+    assert collected["end"].max() <= utc(window.end_s)
     before = contents(place)
     assert archive.collect(later(20)[f"{shop.project}/production"], since=window).empty
     assert archive.traffic().requests.sum().to_pandas() == statuses.total()
@@ -173,7 +173,7 @@ def test_an_environment_that_fails_is_told_and_the_others_are_kept(later, shop, 
     both = ws[f"{shop.project}/*"]
     client.environments.delete(shop.project_id, shop.environment_ids["staging"])
     archive = Archive(tmp_path / "history")
-    with pytest.warns(PartialWarning, match="1 of 2 targets failed"):
+    with pytest.warns(PartialWarning, match=r"1 of 2 targets failed, such as [\w-]+/\w+: "):
         written = archive.collect(both)
     assert set(written["environment"].dropna()) == {"production"}
     assert not written["complete"].any()
@@ -318,6 +318,12 @@ def test_a_write_that_is_cut_off_leaves_what_was_there(tmp_path, monkeypatch):
         store.put(path, b"new and longer")
     assert store.read(path) == b"old"
     assert len(list(tmp_path.rglob("*.parquet*"))) == 1
+
+
+@pytest.mark.parametrize("where", ["", 5, None, b"history"], ids=repr)
+def test_what_is_no_place_at_all_is_refused_with_an_example(where):
+    with pytest.raises(InvalidArgument, match="such as 'history'"):
+        Archive(where)
 
 
 @pytest.mark.parametrize(

@@ -86,10 +86,12 @@ def with_createos_nb(log):
     return {
         "summary": schema.SUMMARY.frame([schema.summary_row(*where, WINDOW, answer)]),
         "over_time": schema.REQUESTS_OVER_TIME.frame(schema.requests_over_time_rows(*where, WINDOW, over_time)),
-        "paths": schema.TOP_HIT_PATHS.frame(schema.top_hit_path_rows(*where, answer.top_hit_paths)),
-        "error_paths": schema.TOP_ERROR_PATHS.frame(schema.top_error_path_rows(*where, answer.top_error_paths)),
+        "paths": schema.TOP_HIT_PATHS.frame(schema.top_hit_path_rows(*where, WINDOW, answer.top_hit_paths)),
+        "error_paths": schema.TOP_ERROR_PATHS.frame(
+            schema.top_error_path_rows(*where, WINDOW, answer.top_error_paths)
+        ),
         "distribution": schema.REQUEST_DISTRIBUTION.frame(
-            schema.request_distribution_rows(*where, answer.request_distribution)
+            schema.request_distribution_rows(*where, WINDOW, answer.request_distribution)
         ),
     }
 

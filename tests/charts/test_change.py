@@ -5,6 +5,7 @@ import pytest
 
 from createos_nb import charts, metrics, schema
 from createos_nb.errors import InvalidArgument
+from tests.metrics.traffic import minute, traffic
 
 NOON = pd.Timestamp("2026-11-23T12:00:00Z")
 SAMPLE = schema.sample("REQUESTS_OVER_TIME")
@@ -30,6 +31,20 @@ def test_both_windows_carry_their_share_and_its_interval(read):
         assert told["share"] == counts.error_rate
     assert "The error rate rose" in chart.facts
     assert "created 2026-11-23 12:04:00 UTC" in chart.facts
+
+
+def test_it_says_what_compare_says_also_of_errors_that_come_in_bursts(read):
+    """Bursts of the same size on both sides: independent requests would be a rise, these are none."""
+    errors = [30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 30, 0, 0, 30, 0, 0, 0, 0, 0, 0]
+    frame = traffic([100] * 20, errors)
+    at = pd.Timestamp(minute(10))
+    [told] = metrics.compare(frame.iloc[10:], frame.iloc[:10]).to_dict("records")
+    assert told["verdict"] == "unclear"
+    for drawn in (frame, schema.REQUESTS_OVER_TIME.concat([frame, frame.assign(environment="staging")])):
+        chart = read(charts.before_after(drawn, at))
+        assert told["reason"].split(":")[0] in chart.facts
+    after = shares(read(charts.before_after(frame, at)))["after"]
+    assert (after["low"], after["high"]) == (told["error_rate_low"], told["error_rate_high"])
 
 
 def test_the_windows_are_aligned_at_their_beginning(read):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pandas as pd
 
 from createos_nb import charts, schema
+from createos_nb.charts.labels import WIDTH
 from createos_nb.charts.linked import BRUSH, MAX_PATHS
 
 OVER_TIME, LOGS = schema.sample("REQUESTS_OVER_TIME"), schema.sample("LOGS")
@@ -19,6 +20,15 @@ def test_the_brush_of_the_traffic_narrows_log_lines_and_paths(read):
 def test_traffic_and_log_lines_have_the_same_time_axis():
     traffic, volume, _ = charts.drilldown(OVER_TIME, LOGS).to_dict()["vconcat"]
     assert traffic["layer"][0]["encoding"]["x"] == volume["layer"][0]["encoding"]["x"]
+
+
+def test_bars_of_a_short_log_are_as_wide_as_can_be_seen_beside_a_day_of_traffic():
+    day = pd.concat([OVER_TIME, OVER_TIME.assign(timestamp=OVER_TIME["timestamp"] + pd.Timedelta("1D"))])
+    _, volume, _ = (spec := charts.drilldown(day, LOGS).to_dict())["vconcat"]
+    bars = pd.DataFrame(spec["datasets"][volume["layer"][0].get("data", volume.get("data"))["name"]])
+    shown_s = pd.Timedelta("1D").total_seconds()
+    width = (pd.to_datetime(bars["end"]) - pd.to_datetime(bars["start"])).dt.total_seconds() / shown_s * WIDTH
+    assert width.min() > 3
 
 
 def test_every_line_with_a_path_is_counted_with_its_class(read):

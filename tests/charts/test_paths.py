@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from createos_nb import charts, schema
 from createos_nb.charts.paths import MAX_BARS
 from createos_nb.errors import FrameError
+
+FACTS = "shop/production · 2026-11-23 12:00 to 12:10 UTC"
 
 
 def paths(*counts, environment="production"):
@@ -16,9 +19,12 @@ def paths(*counts, environment="production"):
 
 def test_a_chart_says_what_and_of_whom(read):
     hit = read(charts.top_paths(schema.sample("TOP_HIT_PATHS")))
-    assert (hit.heading, hit.facts) == ("Most requested paths", "shop/production")
+    assert (hit.heading, hit.facts) == ("Most requested paths", FACTS)
     errors = read(charts.top_error_paths(schema.sample("TOP_ERROR_PATHS")))
-    assert (errors.heading, errors.facts) == ("Paths with most errors", "shop/production")
+    assert (errors.heading, errors.facts) == (
+        "Paths with most errors",
+        "shop/production · 2026-11-23 12:00 to 12:10 UTC",
+    )
     assert "requests" in hit.axis_titles()
     assert "requests" in errors.axis_titles()
 
@@ -69,3 +75,18 @@ def test_nothing_to_draw_is_said_in_words(read):
 def test_a_wrong_frame_is_refused_by_the_columns_name():
     with pytest.raises(FrameError, match="no column 'status'"):
         charts.top_error_paths(schema.sample("TOP_HIT_PATHS"))
+
+
+@pytest.mark.parametrize(
+    ("draw", "kind"),
+    [
+        (charts.top_paths, "TOP_HIT_PATHS"),
+        (charts.top_error_paths, "TOP_ERROR_PATHS"),
+        (charts.request_distribution, "REQUEST_DISTRIBUTION"),
+    ],
+)
+def test_the_window_is_told_and_two_of_them_are_told_apart_from_one(read, draw, kind):
+    sample = schema.sample(kind)
+    assert "2026-11-23 12:00 to 12:10 UTC" in read(draw(sample)).facts
+    later = sample.assign(start=sample["end"], end=sample["end"] + pd.Timedelta("10min"))
+    assert "windows within 2026-11-23 12:00 to 12:20 UTC" in read(draw(pd.concat([sample, later]))).facts

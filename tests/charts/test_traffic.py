@@ -179,6 +179,16 @@ def test_of_many_environments_the_busiest_are_drawn_and_it_is_said(read):
     assert f"the {MAX_SERIES} of 9 with most requests" in chart.facts
 
 
+def test_of_many_environments_the_worst_have_an_error_rate_drawn(read):
+    """The two with fewest requests fail most."""
+    rows = fleet(9)
+    place = rows["environment"].str.removeprefix("env-").astype("int64")
+    bad = rows["requests"].where(place < 2, 0) // 2
+    chart = read(charts.error_rate(rows.assign(status_5xx=bad, status_2xx=rows["requests"] - bad)))
+    assert {"shop/env-0", "shop/env-1"} <= set(chart.layer("line")["encoding"]["color"]["scale"]["domain"])
+    assert f"the {MAX_SERIES} of 9 with the highest error rates, by the lower bound" in chart.facts
+
+
 def test_the_budget_is_a_line_that_the_axis_reaches(read):
     chart = read(charts.error_rate(over_time(range(5), errors=0), objective=0.95))
     [line] = [layer for layer in chart.marked("rule") if "y" in layer["encoding"]]

@@ -144,7 +144,7 @@ def test_of_a_small_buffer_the_newest_rows_are_kept_and_the_frame_says_so(shop, 
     assert not frame["complete"].any()
 
 
-@pytest.mark.parametrize("options", [{"since": "2h"}, {"keep": 0}, {"since": "soon"}], ids=str)
+@pytest.mark.parametrize("options", [{"since": "2h"}, {"keep": 0}, {"keep": "a"}, {"since": "soon"}], ids=str)
 def test_what_cannot_be_followed_is_refused(prod, options):
     with pytest.raises(InvalidArgument):
         prod.follow(**options)

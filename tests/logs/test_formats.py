@@ -22,7 +22,7 @@ def parse(text):
     [
         (
             '10.0.0.1 - - [25/Nov/2026:00:00:01 +0000] "GET /a?b=1 HTTP/1.1" 404 12',
-            {"format": "access", "timestamp": f"{T}Z", "method": "GET", "path": "/a?b=1", "status": 404},
+            {"format": "access", "timestamp": f"{T}Z", "method": "GET", "path": "/a", "status": 404},
         ),
         (
             '::1 - bob smith [25/Nov/2026:01:00:01 +0100] "POST / HTTP/2.0" 500 1 "https://x/" "curl \\"8\\""',
@@ -296,7 +296,7 @@ def test_a_request_in_an_access_log_is_cut_whatever_stands_about_it():
     frame = parse("\n".join([*lines, *wrong, *lines]))
     right = frame[frame["path"].notna()]
     assert right["raw"].tolist() == lines * 2
-    assert right["path"].tolist() == [f"/{number}?q=[a]" for number in range(len(lines))] * 2
+    assert right["path"].tolist() == [f"/{number}" for number in range(len(lines))] * 2
     assert set(right["method"]) == {"GET"}
     assert set(right["status"]) == {200}
     assert set(right["timestamp"]) == {pd.Timestamp("2026-11-24T23:00:01Z")}

@@ -133,3 +133,11 @@ def test_turned_round_every_change_has_the_other_sign(after, before):
 def test_lists_that_are_not_the_platforms_are_refused(after, before, named):
     with pytest.raises(FrameError, match=named):
         metrics.movers(after, before)
+
+
+def test_windows_that_are_not_equally_long_are_refused():
+    after = schema.sample("TOP_HIT_PATHS")
+    earlier = after.assign(start=after["start"] - pd.Timedelta("10min"), end=after["start"])
+    assert set(metrics.movers(after, earlier)["change"]) == {0}
+    with pytest.raises(FrameError, match=r"600 s, another 86,400 s\. Ask for one length"):
+        metrics.movers(after, earlier.assign(start=earlier["end"] - pd.Timedelta("1D")))

@@ -50,6 +50,15 @@ def test_each_rule_fires_from_its_burn_rate_on(rate, states):
     assert metrics.objectives(frame)["state"].tolist() == [urgent]
 
 
+def test_a_minute_that_runs_covers_nothing_yet():
+    """What the five minutes end with is the last whole one; four and a bit would be called five."""
+    whole = traffic([100] * 10, [50] * 10)
+    running = traffic([100] * 10 + [3], [50] * 10 + [0], partial={10})
+    assert alerts(running).equals(alerts(whole))
+    assert (alerts(running)["short_covered"].iloc[0], alerts(running)["short_requests"].iloc[0]) == (1.0, 500)
+    assert alerts(traffic([100], [50], partial={0}))["state"].tolist() == ["cannot tell"] * 3
+
+
 def test_a_burst_that_is_over_pages_nobody():
     """The long window still burns; the short one says that it does not go on."""
     frame = traffic([1000] * 60, [900] * 50 + [0] * 10)

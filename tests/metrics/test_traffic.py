@@ -71,10 +71,59 @@ def test_an_interval_without_requests_has_no_error_rate():
 
 def test_requests_per_minute_are_of_whole_intervals_of_any_length():
     rate = metrics.rpm(
-        frame(an_interval(0, ok=30), an_interval(1, ok=30, interval_s=300), an_interval(2, ok=9, partial=True))
+        frame(an_interval(0, ok=30), an_interval(1, ok=30, interval_s=300), an_interval(6, ok=9, partial=True))
     )["rpm"]
     assert rate.tolist()[:2] == [30, 6]
     assert rate.isna().tolist() == [False, False, True]
+
+
+def test_the_average_is_that_of_all_whole_intervals_whatever_their_lengths():
+    hour = an_interval(60, ok=36_000, interval_s=3600)
+    minutes = [an_interval(place, ok=60) for place in range(60)]
+    [told] = metrics.summary(frame(*minutes, hour, an_interval(120, ok=9, partial=True))).to_dict("records")
+    assert told["rpm_average"] == metrics.compare(frame(*minutes, hour), frame(hour))["rpm"].iloc[0] == 330.0
+
+
+HALVES = (an_interval(1, ok=2, partial=True), an_interval(1, ok=4, server=1, partial=True))
+
+
+def test_the_two_parts_of_an_interval_at_which_windows_adjoin_are_its_sum():
+    stitched = frame(an_interval(0, ok=3), *HALVES, an_interval(2, ok=3))
+    assert [metrics.summary(stitched)["requests"].iloc[0], metrics.success_share(stitched)["requests"].iloc[0]] == [
+        13
+    ] * 2
+    [told] = metrics.objectives(stitched).to_dict("records")
+    assert (told["requests"], told["server_errors"], told["covered"]) == (13, 1, 1.0)
+
+
+@pytest.mark.parametrize("metric", [metrics.summary, metrics.success_share, metrics.objectives, metrics.incidents])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [an_interval(0, ok=3)] * 2,
+        [*HALVES, HALVES[0]],
+        [an_interval(0, ok=3), an_interval(0, ok=3, partial=True)],
+        [an_interval(0, ok=3, interval_s=3600), an_interval(5, ok=3)],
+    ],
+    ids=["twice", "three parts", "whole and part", "within a longer one"],
+)
+def test_windows_that_overlap_are_refused_by_whatever_sums(metric, rows):
+    with pytest.raises(FrameError, match="Ask for one window"):
+        metric(frame(*rows))
+
+
+@pytest.mark.parametrize(
+    ("metric", "counts", "why"),
+    [
+        (metrics.error_rate, {"requests": 1, "status_5xx": 5}, "status_5xx.*not between 0 and 'requests'"),
+        (metrics.error_rate, {"requests": -3}, "'requests' holds -3"),
+        (metrics.success_share, {"requests": 10, "status_2xx": 50}, "status_2xx.*not between"),
+        (metrics.success_share, {"requests": 10, "status_2xx": 9, "status_3xx": 9}, "less than .* together"),
+    ],
+)
+def test_counts_that_cannot_be_are_refused(metric, counts, why):
+    with pytest.raises(FrameError, match=why):
+        metric(frame(an_interval(0, **counts)))
 
 
 def test_success_is_counted_both_ways():

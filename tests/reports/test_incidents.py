@@ -20,6 +20,7 @@ from createos_nb.api.secret import Secret
 from createos_nb.errors import InvalidArgument
 from createos_nb.fanout import FanOut
 from createos_nb.selection import Selection
+from createos_nb.timerange import TimeRange
 from createos_nb.traffic import Traffic
 
 CANARY = "canary-value-1234567890"
@@ -137,6 +138,7 @@ def test_an_outage_of_the_platform_becomes_gaps_and_still_a_report(production, t
 
 def test_the_window_stays_open_until_the_report_is_written(production):
     it = incident("INC-7", production, since="10m")
+    it.window = TimeRange(it.window.start, it.window.end - timedelta(minutes=1))  # as if begun a minute ago
     assert it.collect().window.end > it.window.end
     closed = incident("INC-7", production, start=datetime.now(UTC) - timedelta(minutes=5), end=datetime.now(UTC))
     assert closed.collect().window == closed.window
