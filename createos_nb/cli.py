@@ -103,7 +103,7 @@ _NOT_RUNNING = "The embedded platform is not running. Start it with:"
 @_state
 @click.option("--port", type=_PORT, default=0, show_default=True, help="Port of the API; 0 lets the system choose.")
 @click.option("--gateway-port", type=_PORT, default=0, show_default=True, help="Port of the gateway.")
-@click.option("--bind", default="127.0.0.1", show_default=True, help="Address to listen on; others let others in.")
+@click.option("--bind", default="127.0.0.1", show_default=True, help="0.0.0.0 lets other machines in.")
 @click.option(
     "--rate-limit",
     type=click.Choice(["generous", "documented"]),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Sized
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
-from createos_nb.api.parameter import Parameter
 from createos_nb.markup import one_line
+
+if TYPE_CHECKING:
+    from createos_nb.api.parameter import Parameter
 
 _CONFIDENTIAL = ("env", "vars", "secret", "key", "content")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import errno
 import fcntl
 import ipaddress
 import json
@@ -100,8 +99,6 @@ def _listen(bind: str, port: int, preferred: str | None) -> socket.socket:
                 raise PlatformError(
                     f"Port {port} cannot be used ({error.strerror}). Choose another, or 0 for a free one."
                 ) from None
-            if error.errno == errno.EADDRNOTAVAIL:
-                raise PlatformError(f"{bind} is no address of this machine. Choose another to listen on.") from None
         else:
             listener.listen(512)
             return listener

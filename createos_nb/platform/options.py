@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import math
 from dataclasses import asdict, dataclass, fields
@@ -10,6 +9,8 @@ from dataclasses import asdict, dataclass, fields
 from createos_nb.errors import InvalidArgument
 
 LOOPBACK = "127.0.0.1"
+_BINDS = {LOOPBACK: True, "::1": True, "0.0.0.0": False, "::": False}
+"""What can be listened on, and whether that lets in this machine alone: our own tools always ask the loopback."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +20,9 @@ class Options:
     Attributes
     ----------
     bind
-        Address that it listens on. With another than the loopback's, other machines reach its API, which runs
-        programs as you for whoever has the key, and its applications, which need none.
+        Address that it listens on: of the loopback, or ``"0.0.0.0"`` or ``"::"`` for all. With these, other
+        machines reach its API, which runs programs as you for whoever has the key, and its applications, which
+        need none.
     idle_s
         Seconds without a request after which an environment is put to sleep, at least 1; None for never. The
         next request wakes it.
@@ -48,12 +50,11 @@ class Options:
     rate_limit: str = "generous"
 
     def __post_init__(self) -> None:
-        try:
-            ipaddress.ip_address(self.bind)
-        except ValueError:
+        if self.bind not in _BINDS:
             raise InvalidArgument(
-                f"{self.bind!a} is no IP address to listen on. Use {LOOPBACK}, or 0.0.0.0 for all."
-            ) from None
+                f"{self.bind!a} is nothing to listen on. Use {LOOPBACK} or ::1 for this machine alone, "
+                "0.0.0.0 or :: for every address that it has."
+            )
         if self.idle_s is not None and not (math.isfinite(self.idle_s) and self.idle_s >= 1):
             raise InvalidArgument(
                 f"An idle time of {self.idle_s!r} s is not possible. Use at least 1 s, or None (never)."
@@ -67,7 +68,7 @@ class Options:
     @property
     def lets_others_in(self) -> bool:
         """Whether other machines can reach it."""
-        return not ipaddress.ip_address(self.bind).is_loopback
+        return not _BINDS[self.bind]
 
     def missing_from(self, running: Options) -> dict[str, object]:
         """Return what is asked for here, other than by default, and not so with the running ones."""
