@@ -27,8 +27,10 @@ NARROWER = {
     ("GetProjectEnvironmentLogs", "since-seconds"): {"minimum"},
     ("UploadDeploymentFiles", "files"): {"minItems"},  # an upload of nothing is a mistake
     ("UploadDeploymentBase64Files", "files"): {"minItems"},
-    ("CreateCronjob", "schedule"): {"pattern"},  # what has not five fields is no schedule
-    ("UpdateCronjob", "schedule"): {"pattern"},
+    # What cannot be an id, or an image, is a mistake; a schedule is read as a whole, not by a pattern.
+    ("AssignDeploymentToProjectEnvironment", "deploymentId"): {"minLength", "maxLength", "pattern"},
+    ("CreateCronjob", "environmentId"): {"minLength", "maxLength", "pattern"},
+    ("CreateDeployment", "image"): {"minLength", "maxLength", "pattern"},
     **{
         (name, end): {"minimum", "maximum"}  # up to the year 9999: milliseconds are a mistake
         for name in DOCUMENTED

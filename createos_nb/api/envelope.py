@@ -151,7 +151,7 @@ def is_refused(response: Response) -> bool:
     JSend's ``fail`` is about what was sent. Its ``error``, and whatever else a broken server says, is about the
     server, which may have broken after it had done it.
     """
-    if response.status in {501, 505}:
+    if response.status in {501, 505, 507}:
         return True
     body = _json(response)
     return isinstance(body, dict) and body.get("status") == "fail"

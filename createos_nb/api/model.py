@@ -67,9 +67,10 @@ class Sent(Model):
         if self.model_extra and not (info.context and info.context.get("received")):
             name = next(iter(self.model_extra))
             fields = type(self).model_fields
-            spellings = [*fields, *(field.alias or name for name, field in fields.items())]
-            near = get_close_matches(name, spellings, 1, 0.5)
-            advice = f"did you mean {near[0]}?" if near else f"it has {', '.join(fields)}."
+            # In the spelling of Python or of the wire, whichever it may be meant to be.
+            spellings = list(fields) if "_" in name else [field.alias or each for each, field in fields.items()]
+            near = get_close_matches(name, spellings, 1)
+            advice = f"did you mean {near[0]}?" if near else f"it has {', '.join(spellings)}."
             raise PydanticCustomError(
                 "unknown_name",
                 "{model} has no {name}; {advice}",
