@@ -59,7 +59,8 @@ def complaint(
     if first["type"] == "missing":
         return f"{operation}: {field} is required."
     if first["type"] == "unknown_name":
-        return one_line(f"{operation}: {first['msg']}", limit=400)
+        said = first["msg"]
+        return one_line(said if said.startswith(operation) else f"{operation}: {said}", limit=400)
     shown = "" if any(word in field.lower() for word in _CONFIDENTIAL) else _shown(first.get("input"))
     if first["type"] == "too_long" and isinstance(first.get("input"), Sized):
         shown = f" of {len(first['input'])}"
