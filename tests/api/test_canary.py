@@ -264,7 +264,7 @@ MISPLACED = {
     "twice": {"api_key": KEY, "access_token": KEY},
     "beside a bad URL": {"api_url": "ftp://api.example", "api_key": KEY},
     "beside a bad option": {"api_key": KEY, "transport": "grpc"},
-    "beside a misspelt option": {"api_key": KEY, "transprt": "rest"},
+    "beside an option that is none": {"api_key": KEY, "carrier": "rest"},
 }
 
 
