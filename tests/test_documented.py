@@ -192,3 +192,13 @@ def test_parameters_of_a_constructor_are_documented_on_the_class():
         if taken != names_in(found["Parameters"]) - {""}:
             bad[path] = taken ^ names_in(found["Parameters"])
     assert bad == {}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_operation_says_what_it_returns_and_what_it_raises(name):
+    """As Shift-Tab shows it, in the order of numpydoc."""
+    told = inspect.getdoc(OPERATIONS[name])
+    order = [section for section in re.findall(r"^(\w+)\n-{3,}$", told, re.MULTILINE) if section != "Notes"]
+    assert order[-2:] == ["Returns", "Raises"], order
+    assert ("OutcomeUnknown\n" in told) == (OPERATIONS[name].safety != "read")
+    assert ("NotOverMCP\n" in told) == (OPERATIONS[name].tool is None)

@@ -38,6 +38,7 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 from createos_nb.api import path as paths
 from createos_nb.api.answer import Answer, ColumnReader, Parts
 from createos_nb.api.complaint import complaint
+from createos_nb.api.docstring import documented
 from createos_nb.api.exchange import call
 from createos_nb.api.listing import Listing
 from createos_nb.api.message import Exchange, Request, Response, Safety, Unshown
@@ -104,9 +105,7 @@ class Operation(Generic[P, T]):
         self.status = status
         self.check = check
         self.before = before
-        self.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\nREST: {method} {path}. " + (
-            f"MCP tool: {tool}." if tool else "No MCP tool."
-        )
+        self.__doc__ = documented(function, self)
 
     def __repr__(self) -> str:
         return f"<Operation {self.name}: {self.method} {self.path}>"
