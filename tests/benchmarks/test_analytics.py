@@ -20,6 +20,7 @@ import pytest
 
 from createos_nb import schema
 from createos_nb.platform.accesslog import AccessLog
+from createos_nb.platform.gateway.recorder import Recorder
 from createos_nb.timerange import TimeRange
 
 RECORDS = int(os.environ.get("CREATEOS_NB_BENCHMARK_RECORDS", "20000"))
@@ -54,7 +55,7 @@ PART = 5_000_000
 def traffic(tmp_path_factory):
     """The same records in the platform's access log and as the Parquet file a person would export."""
     directory = tmp_path_factory.mktemp("analytics")
-    log = AccessLog(directory / "access.duckdb")
+    log = AccessLog(directory / "access.duckdb", directory / "requests")
     began = perf_counter()
     log.add_selected(
         RECORD,
@@ -132,10 +133,10 @@ def timed(function):
     return perf_counter() - began
 
 
-def live(log, number):
+def live(log, recorder, number):
     """A question right after a request, as a dashboard asks it: about the last hour, which goes on."""
     end_s = NOON_S + HOURS * 3600
-    log.record(
+    recorder.record(
         environment_id=ENVIRONMENT,
         deployment_id="deployment-1",
         replica=0,
@@ -151,13 +152,14 @@ def live(log, number):
 
 def test_the_platforms_answers_beside_pandas(traffic, capsys):
     log, parquet, exported = traffic
+    recorder = Recorder(parquet.parent / "requests")
     window, day = (ENVIRONMENT, WINDOW.start_s, WINDOW.end_s), (ENVIRONMENT, NOON_S, NOON_S + HOURS * 3600)
     numbers = count()
     ways = {
         "createos_nb: DuckDB access log, as frames": lambda: with_createos_nb(log),
         "the same, seven questions, no frames": lambda: log.analytics(*window),
         "the whole day of the environment": lambda: log.analytics(*day),
-        "the last hour, a request before each time": lambda: live(log, next(numbers)),
+        "the last hour, a request before each time": lambda: live(log, recorder, next(numbers)),
         "without the roll-up: one of the questions": lambda: log._database.execute(
             "select path, count(*) from requests where environment_id = $1 group by path", [ENVIRONMENT]
         ).fetchall(),
@@ -173,6 +175,7 @@ def test_the_platforms_answers_beside_pandas(traffic, capsys):
         for name, way in ways.items():
             seconds[name].append(timed(way))
     ours, *_ = (median(times) for times in seconds.values())
+    recorder.close()
     with capsys.disabled():
         print(f"\n\nEight questions about 6 of 24 hours of 1 of 4 environments, {RECORDS:,} records in all")
         print(f"{'':44}{'ms':>9}{'ratio':>8}")
