@@ -24,7 +24,7 @@ from createos_nb.archive.layout import DAY_S, Part
 from createos_nb.archive.store import Store
 from createos_nb.archive.tables import LOGS
 
-ROWS = int(os.environ.get("CREATEOS_NB_BENCHMARK_ARCHIVE_ROWS", "5000000"))
+ROWS = int(os.environ.get("CREATEOS_NB_BENCHMARK_ARCHIVE_ROWS", "500000"))
 WITH_PANDAS = os.environ.get("CREATEOS_NB_BENCHMARK_PANDAS", "yes") == "yes"
 ROUNDS = 3 if ROWS <= 20_000_000 else 1
 ENVIRONMENTS, DAYS = 10, 10

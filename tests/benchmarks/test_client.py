@@ -18,7 +18,7 @@ from createos_nb.api.client import AsyncClient, Client
 
 CALLS = 400
 LATENCY_S = 0.02
-WIDTHS = (1, 4, 8, 16, 20, 24, 32)
+WIDTHS = (1, 8, 20, 32)
 """Those that are offered; a fan-out takes 24."""
 PROJECT = {
     "id": "p",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import subprocess
 import sys
 import time
@@ -20,7 +21,8 @@ from createos_nb.api.answer import Part, Parts
 from createos_nb.api.deployments import Deployment, Deployments
 from createos_nb.api.message import Request, Reserve, Response
 
-ROWS = 100_000
+ROWS = int(os.environ.get("CREATEOS_NB_BENCHMARK_ROWS", "10000"))
+"""100,000 give figures worth quoting, in minutes."""
 ROUNDS = 3
 DATA_AT = len(b'{"status": "success", "data": ')
 
