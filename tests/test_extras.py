@@ -20,8 +20,8 @@ from createos_nb.extras import EXTRAS, explained, require
 
 PACKAGE = Path(createos_nb.__file__).parent
 CORE = {
-    *("httpx", "httpx2", "pydantic", "pydantic_core", "mcp", "mcp_types", "anyio", "click", "filelock"),
-    *("markupsafe", "platformdirs", "tqdm"),
+    *("httpx", "httpcore", "httpx2", "pydantic", "pydantic_core", "mcp", "mcp_types", "anyio", "click", "filelock"),
+    *("cronsim", "markupsafe", "platformdirs", "tqdm"),
 }
 """What every install brings: the dependencies, and pydantic_core and anyio under them."""
 

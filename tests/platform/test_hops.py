@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from urllib.parse import urlsplit
 
@@ -276,6 +277,17 @@ def test_a_redirect_by_the_application_is_the_clients_to_follow(puppet, platform
         answer = puppet.say(said, method=method)
         assert (answer.status, answer.all(b"location")) == (status, [place.encode("latin-1")])
     assert not visited(stranger)
+
+
+def test_an_application_that_closes_its_connections_without_a_word_is_not_reported_as_broken(puppet):
+    """It answers, says nothing of closing, and closes: the next request may be there before its end is seen.
+
+    What may be repeated is repeated on a fresh connection; a POST is sent once, as by every gateway.
+    """
+    said = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: puppet.say(said, method="GET").status, range(400)))
+    assert answers == [200] * 400
 
 
 def test_a_tunnel_is_opened_for_nobody(puppet, stranger, platform):  # G04

@@ -12,7 +12,7 @@ import pytest
 
 from createos_nb.api.client import Client
 from createos_nb.api.deployments import EncodedFile
-from createos_nb.errors import BadRequest, Conflict, NotFound, Unprocessable
+from createos_nb.errors import Conflict, NotFound, Unprocessable
 from createos_nb.platform.users import ADD
 from tests.platform.conftest import echo, eventually
 
@@ -154,11 +154,11 @@ def test_files_of_any_bytes_are_deployed_and_what_was_uploaded_can_be_had_again(
         assert {name: archive.read(name) for name in names} == files
 
 
-def test_content_that_is_not_base64_is_refused_and_leaves_nothing(site):
-    with pytest.raises(BadRequest, match=r"main\.py' is not base64"):
-        site.client.deployments.upload_base64_files(
-            site.project_id, files=[EncodedFile(path="main.py", content="not base64!")]
-        )
+def test_content_that_is_not_base64_is_refused_and_leaves_nothing(site, http):
+    file = {"path": "main.py", "content": "not base64!"}  # which our own client would not send
+    answer = http.put(f"/v1/projects/{site.project_id}/deployments/files/base64", json={"files": [file]})
+    assert (answer.status_code, answer.json()["status"]) == (400, "fail")
+    assert "files.0.content is refused: it must be base64" in answer.text
     assert len(site.client.deployments.list(site.project_id)) == 0
 
 

@@ -359,7 +359,7 @@ def test_the_platform_is_what_the_model_says(tmp_path, capsys):
             ),
         )
         eventually(lambda: not list((world.state / "sources").iterdir()))
-        assert not list((world.state / "archives").iterdir())
+        eventually(lambda: not list((world.state / "archives").iterdir()))
     finally:
         world.connection.close()
         world.fork.stop()

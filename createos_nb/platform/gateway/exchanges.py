@@ -117,7 +117,9 @@ class Exchange:
                         self.refuse(503, reason)
                         return
                     continue
-                connection = gateway.idle_connection(upstream) or await gateway.connect(upstream)
+                # What has failed on a connection that was kept does not meet another that may be on its end, too.
+                kept = None if self._repeated else gateway.idle_connection(upstream)
+                connection = kept or await gateway.connect(upstream)
                 if connection is not None:
                     self._reaching = None
                     self._attach(connection)

@@ -87,7 +87,7 @@ class Gateway:
         while idle:
             connection = idle.pop()
             if not connection.transport.is_closing():
-                if time.monotonic() - connection.idle_since < KEEP_IDLE_S:
+                if time.monotonic() - connection.idle_since < KEEP_IDLE_S and not connection.ended:
                     return connection
                 connection.transport.abort()
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import time
 from typing import TYPE_CHECKING, cast
 
@@ -76,6 +77,13 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.resume_reading()
         else:
             self.transport.abort()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the application has closed it, or spoken unasked, though the event loop has not seen it yet."""
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     # --- the transport ------------------------------------------------------------------------------------------
 
