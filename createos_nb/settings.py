@@ -245,7 +245,9 @@ def _checked_url(url: str) -> str:
         raise SettingsError(f"The API URL{shown} is plain http, which would send the key in clear. Use https.")
     if parts.path.rstrip("/") not in {"", "/v1"} or parts.query or parts.fragment:
         raise SettingsError(f"The API URL{shown} has a path or a query. Give the origin alone.")
-    return f"{parts.scheme}://{parts.netloc}"
+    # One spelling for one place: budgets and kept answers are named after it.
+    place = parts.netloc.lower()
+    return f"{parts.scheme}://{place.removesuffix(':443' if parts.scheme == 'https' else ':80').removesuffix(':')}"
 
 
 def _is_loopback(url: str) -> bool:

@@ -78,6 +78,9 @@ def test_the_url_comes_from_the_argument_then_the_environment_then_the_public_pl
         ("http://127.0.0.1:1/v1", "http://127.0.0.1:1"),
         ("http://[::1]:1", "http://[::1]:1"),
         ("http://api.localhost:1", "http://api.localhost:1"),
+        ("HTTPS://API.Example:443/v1", "https://api.example"),  # one place has one budget
+        ("http://localhost:80", "http://localhost"),
+        ("https://a.example:80", "https://a.example:80"),
     ],
 )
 def test_a_url_is_reduced_to_its_origin(url, origin):
