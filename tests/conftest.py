@@ -13,6 +13,9 @@ import pytest
 from createos_nb.api.client import Client
 from createos_nb.errors import WaitFailed
 
+OF_THE_TESTS = ("CREATEOS_NB_REQUIRE", "CREATEOS_NB_SOAK", "CREATEOS_NB_BENCHMARK")
+"""Variables that say how tests are to be run, and nothing to what is tested."""
+
 
 @pytest.fixture
 def anyio_backend() -> str:
@@ -23,7 +26,7 @@ def anyio_backend() -> str:
 def home(tmp_path, monkeypatch):
     """No test sees this machine's settings, or leaves anything in its home."""
     for name in list(os.environ):
-        if name.startswith("CREATEOS_") and name not in {"CREATEOS_NB_REQUIRE", "CREATEOS_NB_SOAK"}:
+        if name.startswith("CREATEOS_") and not name.startswith(OF_THE_TESTS):
             monkeypatch.delenv(name)
     home = tmp_path / "createos-nb-home"
     home.mkdir(mode=0o700)

@@ -210,7 +210,8 @@ class RestTransport:
                 raise _unanswered(error) from None
             finally:
                 # Also of a call that was interrupted: what comes over it yet is no answer to the next.
-                if whole:
+                # Nor is there a next one when the client was closed in the meantime.
+                if whole and not self._closed:
                     self._free.append(connection)
                 else:
                     self._end(connection)
@@ -230,8 +231,8 @@ class RestTransport:
         return connection
 
     def _end(self, connection: Connection) -> None:
-        self._open.discard(connection)
         connection.close()
+        self._open.discard(connection)  # Last: whatever interrupts this, `close` meets it again.
 
     def close(self) -> None:
         """Close the connections."""
@@ -302,7 +303,7 @@ class AsyncRestTransport:
             except _NOT_ANSWERED as error:
                 raise _unanswered(error) from None
             finally:
-                if whole:
+                if whole and not self._closed:
                     loop.free.append(connection)
                 else:
                     await loop.end(connection)

@@ -17,11 +17,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import Annotated, Any, Concatenate, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from pydantic import Field
 
-from createos_nb.api.client import Client
 from createos_nb.api.domains import STATUSES, Domain
 from createos_nb.api.model import Model, Timestamp
 from createos_nb.api.operation import OPERATIONS, Operation
@@ -30,6 +29,9 @@ from createos_nb.errors import BadRequest, Forbidden
 from createos_nb.platform.faults import EVERY, Envelope, Planned, When
 from createos_nb.platform.platform import Context
 from createos_nb.platform.transitions import STATES, Mode, Noun
+
+if TYPE_CHECKING:
+    from createos_nb.api.client import Client  # and with it httpx, which the platform's process has no need of
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -67,9 +67,12 @@ class Sleep:
 
     async def watch(self) -> None:
         """Put to sleep what is idle, for as long as it runs."""
+        looked_at = self._clock.time()
         while self.idle_s is not None:
-            await self._clock.sleep(self.idle_s / _LOOKS)
-            idle_since = self._clock.time() - self.idle_s
+            # Counted from the last look, not from its end: a clock may be moved on while something is put to sleep.
+            await self._clock.sleep(looked_at + self.idle_s / _LOOKS - self._clock.time())
+            looked_at = self._clock.time()
+            idle_since = looked_at - self.idle_s
             for environment_id in self._serving.environment_ids:
                 if await self._routes.unused_since(environment_id) <= idle_since:
                     await self._doze(environment_id, idle_since)

@@ -22,9 +22,10 @@ from createos_nb import schema
 from createos_nb.platform.accesslog import AccessLog
 from createos_nb.platform.gateway.recorder import Recorder
 from createos_nb.timerange import TimeRange
+from tests.benchmarks.size import size
 
-RECORDS = int(os.environ.get("CREATEOS_NB_BENCHMARK_RECORDS", "20000"))
-ROUNDS = 5
+RECORDS = size(20_000, 10_000_000, "RECORDS")
+ROUNDS = size(1, 5)
 NOON_S = 1_795_435_200
 HOURS = 24
 WINDOW = TimeRange(datetime.fromtimestamp(NOON_S + 6 * 3600, UTC), datetime.fromtimestamp(NOON_S + 12 * 3600, UTC))

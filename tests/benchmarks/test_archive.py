@@ -23,10 +23,11 @@ from createos_nb.archive import Archive, questions
 from createos_nb.archive.layout import DAY_S, Part
 from createos_nb.archive.store import Store
 from createos_nb.archive.tables import LOGS
+from tests.benchmarks.size import size
 
-ROWS = int(os.environ.get("CREATEOS_NB_BENCHMARK_ARCHIVE_ROWS", "500000"))
+ROWS = size(100_000, 10_000_000, "ARCHIVE_ROWS")
 WITH_PANDAS = os.environ.get("CREATEOS_NB_BENCHMARK_PANDAS", "yes") == "yes"
-ROUNDS = 3 if ROWS <= 20_000_000 else 1
+ROUNDS = size(1, 3) if ROWS <= 20_000_000 else 1
 ENVIRONMENTS, DAYS = 10, 10
 FIRST_DAY = 1_795_392_000
 SQL = """

@@ -15,8 +15,11 @@ import httpx
 import pytest
 
 from createos_nb.api.client import AsyncClient, Client
+from tests.benchmarks.size import size
 
-CALLS = 400
+CALLS = size(80, 1600)
+ROUNDS = size(1, 3)
+EACH = size(10, 50)  # calls, one after another
 LATENCY_S = 0.02
 WIDTHS = (1, 8, 20, 32)
 """Those that are offered; a fan-out takes 24."""
@@ -159,10 +162,10 @@ def test_many_slow_calls_beside_the_limit_of_their_latency(url, capsys):
         for call in ways.values():
             in_threads(call, 32, 64)  # connections are made
         for width in WIDTHS:
-            calls = 60 if width == 1 else 50 * width
+            calls = EACH * width
             for name, call in ways.items():
                 took = []
-                for _ in range(3):
+                for _ in range(ROUNDS):
                     began, cpu = time.perf_counter(), cpu_s()
                     in_threads(call, width, calls)
                     took.append((time.perf_counter() - began, (cpu_s() - cpu) / calls * 1e6))
@@ -171,9 +174,9 @@ def test_many_slow_calls_beside_the_limit_of_their_latency(url, capsys):
     async def awaited():
         async with AsyncClient(url, api_key="skp_local_x") as client:
             for width in WIDTHS:
-                calls = 60 if width == 1 else 50 * width
+                calls = EACH * width
                 took = []
-                for _ in range(3):
+                for _ in range(ROUNDS):
                     began, cpu = time.perf_counter(), cpu_s()
                     await in_flight(lambda: client.projects.get("slow"), width, calls)
                     took.append((time.perf_counter() - began, (cpu_s() - cpu) / calls * 1e6))

@@ -21,8 +21,9 @@ import pytest
 
 from createos_nb.platform import ports, service
 from createos_nb.platform.service import Address
+from tests.benchmarks.size import size
 
-SECONDS = 0.7
+SECONDS = size(2, 10) / 10
 CONNECTIONS = (1, 32)
 HOST = "production.shop.localhost"
 REQUEST = f"GET /path?x=1 HTTP/1.1\r\nHost: {HOST}\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n".encode()

@@ -7,7 +7,9 @@ import sys
 from importlib.util import find_spec
 from statistics import median
 
-ROUNDS = 3
+from tests.benchmarks.size import size
+
+ROUNDS = size(1, 5)
 PEERS = {"boto3", "msticpy"}
 WAYS = {
     "import createos_nb": "import createos_nb",

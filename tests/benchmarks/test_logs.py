@@ -19,8 +19,9 @@ import pyarrow.json as pj
 import pytest
 
 from createos_nb import logs
+from tests.benchmarks.size import size
 
-MB = 12
+MB = size(1, 24)
 ACCESS = re.compile(
     r'(?P<host>\S+) \S+ \S+ \[(?P<timestamp>[^\]]+)\] "(?P<method>\S+) (?P<path>\S+)[^"]*" (?P<status>\d{3})'
 )

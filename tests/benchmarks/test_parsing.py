@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import subprocess
 import sys
 import time
@@ -20,10 +19,10 @@ from createos_nb import schema
 from createos_nb.api.answer import Part, Parts
 from createos_nb.api.deployments import Deployment, Deployments
 from createos_nb.api.message import Request, Reserve, Response
+from tests.benchmarks.size import size
 
-ROWS = int(os.environ.get("CREATEOS_NB_BENCHMARK_ROWS", "10000"))
-"""100,000 give figures worth quoting, in minutes."""
-ROUNDS = 3
+ROWS = size(1_000, 100_000)
+ROUNDS = size(1, 3)
 DATA_AT = len(b'{"status": "success", "data": ')
 
 

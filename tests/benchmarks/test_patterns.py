@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from time import perf_counter
 
@@ -14,8 +13,9 @@ from drain3.drain import Drain
 
 from createos_nb import metrics, schema
 from createos_nb.follow.stitching import Stitcher
+from tests.benchmarks.size import size
 
-LINES = int(os.environ.get("CREATEOS_NB_BENCHMARK_LINES", "50000"))
+LINES = size(10_000, 1_000_000)
 PLAIN = 50_000
 
 

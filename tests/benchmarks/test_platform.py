@@ -24,8 +24,9 @@ from createos_nb.api.deployments import Deployment
 from createos_nb.api.projects import Project, UploadSettings
 from createos_nb.platform import service
 from createos_nb.platform.store import Store
+from tests.benchmarks.size import size
 
-SECONDS = 2.0
+SECONDS = size(3, 20) / 10
 ROWS = 20
 
 
