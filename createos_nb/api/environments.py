@@ -318,7 +318,7 @@ def _settled(deployment_id: str | None, resources: Resources | None) -> Callable
             other = "other_resources", f"with other resources than {resources}. Scale again"
         else:
             return True
-        if was_busy or reads > 6:
+        if was_busy or reads > 8:
             outcome, what = other
             raise WaitFailed(f"{environment.unique_name} is active, but {what}.", outcome=outcome, last=environment)
         return False
