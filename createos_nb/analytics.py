@@ -263,8 +263,8 @@ class Analytics:
     ) -> pd.DataFrame:
         """Return the requests of each interval, by class of status (`schema.REQUESTS_OVER_TIME`).
 
-        There is a row for every interval that the platform answers for, also without requests, and none for
-        others. A window longer than a day is asked for day by day.
+        There is a row for every interval that the platform answers for and that has begun, also without
+        requests, and none for others. A window longer than a day is asked for day by day.
 
         Parameters
         ----------
@@ -277,14 +277,16 @@ class Analytics:
         strict
             Raise `PartialAnswer` instead of leaving out environments that failed.
         """
-        window = TimeRange.of(since, start=start, end=end, now=self._selection.api.now())
-        pieces = window.pieces()
+        begun = self._selection.api.now()
+        window = TimeRange.of(since, start=start, end=end, now=begun)
+        # Of days that are to come there is nothing to ask.
+        pieces = [piece for piece in window.pieces() if piece.start <= begun] or [window]
 
         def rows(client: Client, one: Target) -> list[schema.Row]:
-            now = client.now()
             answers = gather(
                 client, pieces, lambda client, piece: self._over_time(client, one, piece, refresh=refresh)
             )
+            now = client.now()
             # Each by itself: the platform may choose another interval for a shorter piece.
             return [
                 row

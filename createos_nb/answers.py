@@ -37,6 +37,9 @@ RECENT_S = 30.0
 MOST_ANSWERS = 50_000
 """Kept at most; the oldest go first."""
 
+_ODD = (ValueError, TypeError, KeyError, AttributeError)
+"""What reading something of another shape than it should have fails with."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, kept_at REAL NOT NULL, answer BLOB NOT NULL)
     WITHOUT ROWID;
@@ -104,7 +107,8 @@ class Answers:
             Ask, whatever is held.
         """
         if not refresh and (held := self.get(operation, environment_id, window)) is not None:
-            return parse(held)
+            with suppress(*_ODD):  # Another version kept it, of another shape: it is asked for again.
+                return parse(held)
         answer = ask()
         self.keep(operation, environment_id, window, wire(answer), now=now)
         return answer
@@ -116,7 +120,9 @@ class Answers:
         if self._clock() - held_at <= RECENT_S:
             return json.loads(recent)
         row = self._execute("SELECT answer FROM answers WHERE key = ?", [key])
-        return json.loads(zlib.decompress(row[0])) if row else None
+        with suppress(zlib.error, *_ODD):
+            return json.loads(zlib.decompress(row[0])) if row else None
+        return None
 
     def holds(self, operation: str, environment_id: str, window: TimeRange) -> bool:
         """Whether `get` would return one."""

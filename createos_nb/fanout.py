@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -127,9 +129,20 @@ def gather(
     # What is part of a fan-out itself is paced, and given up, with the whole of it.
     part = client.stop is not None
     paced = client if part else client.paced(lane="background", patience_s=PATIENCE_S, stop=stop)
-    pool = ThreadPoolExecutor(min(WIDTH, len(targets)), thread_name_prefix="createos-nb")
+    futures: list[Future[Answer]] = [Future() for _ in targets]
+    left = deque(zip(futures, targets, strict=True))
+
+    def work() -> None:
+        with suppress(IndexError):
+            while True:
+                future, target = left.popleft()
+                if future.set_running_or_notify_cancel():
+                    _settle(future, ask, paced, target)
+
     try:
-        futures: list[Future[Answer]] = [pool.submit(ask, paced, target) for target in targets]
+        # Not those of a ThreadPoolExecutor, which a process that ends waits for, until the last answer is there.
+        for number in range(min(WIDTH, len(targets))):
+            threading.Thread(target=work, name=f"createos-nb-{number}", daemon=True).start()
         with bar(what, shown=not part, total=len(targets), delay=1.0) as shown:
             for future in as_completed(futures):
                 shown.update()
@@ -138,7 +151,15 @@ def gather(
     finally:
         # Requests that are under way end by themselves; nobody who interrupts is kept waiting for them.
         stop.set()
-        pool.shutdown(wait=False, cancel_futures=True)
+        for future in futures:
+            future.cancel()
+
+
+def _settle(future: Future[Answer], ask: Callable[[Client, One], Answer], client: Client, target: One) -> None:
+    try:
+        future.set_result(ask(client, target))
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where the future is asked
+        future.set_exception(error)
 
 
 class FanOut:
@@ -178,6 +199,7 @@ class FanOut:
         CreateOSError
             All of them failed: the error of the first.
         """
+        self._rows = []  # Whatever ends this call before it has answers, those of another are not its.
         operation = next(iter(question.requests), question.targets.operation)
         targets = question.targets.found(self.client)
         answers = gather(

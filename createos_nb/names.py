@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 KEPT_S = 60.0
 """How long names are kept for Tab."""
+
+PATIENCE_S = 1.0
+"""How long Tab waits for names; those that come later are there the next time."""
 
 FEW = 10
 """Projects up to which Tab asks for the environments of all; of more, those that were selected are known."""
@@ -38,38 +43,38 @@ class Names:
         self._client = client
         self._clock = clock
         self._read_at = float("-inf")
+        self._reader: threading.Thread | None = None
         self._projects: list[str] = []
         self._environments: dict[str, list[str]] = {}
 
     def learn(self, environments: Mapping[str, Sequence[str]]) -> None:
         """Take in the environments of projects, by name."""
-        self._environments.update({project: list(names) for project, names in environments.items()})
+        # Anew, since Tab may be looking through them.
+        self._environments = {**self._environments, **{name: list(its) for name, its in environments.items()}}
 
     def selections(self) -> list[str]:
         """Return what may be selected: every project, and the environments that are known.
 
-        The projects are read again after a minute. What cannot be read is left out: nobody is helped by an error
-        in the middle of typing.
+        The projects are read again after a minute, or a minute after that failed. What cannot be read, or not
+        within a second, is left out: nobody is helped by an error, or by waiting, in the middle of typing.
         """
-        if self._clock() - self._read_at > KEPT_S:
-            try:
-                self._read()
-            except CreateOSError:
-                return ["*/*"]
+        if self._clock() - self._read_at > KEPT_S and not (self._reader and self._reader.is_alive()):
+            self._reader = threading.Thread(target=self._read, name="createos-names", daemon=True)
+            self._reader.start()
+            self._reader.join(PATIENCE_S)
         # With one environment known, all of its project are.
         single = [f"{project}/{name}" for project, names in sorted(self._environments.items()) for name in names]
         return ["*/*", *(f"{project}/*" for project in self._projects), *single]
 
     def _read(self) -> None:
-        projects = list(self._client.projects.list())
-        self._projects = [each.unique_name for each in projects]
-        known = {name: names for name, names in self._environments.items() if name in self._projects}
-        if len(projects) <= FEW:
-            known = {
-                each.unique_name: [one.unique_name for one in self._client.environments.list(each.id)]
-                for each in projects
-            }
-        self._environments = known
+        with suppress(CreateOSError):
+            projects = list(self._client.projects.list())
+            self._projects = names = [each.unique_name for each in projects]
+            self._environments = {name: its for name, its in self._environments.items() if name in names}
+            if len(projects) <= FEW:
+                for each in projects:
+                    found = self._client.environments.list(each.id)
+                    self.learn({each.unique_name: [one.unique_name for one in found]})
         self._read_at = self._clock()
 
     def missing_project(self, name: str) -> str:

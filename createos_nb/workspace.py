@@ -98,7 +98,8 @@ class Workspace(AccountFrames):
             ]
         self._names.learn(names)
         for pattern in patterns:
-            if not any(_matches(pattern, *target.names) for target in found):
+            # Of everything there may be nothing: a new account is no mistake.
+            if pattern != ("*", "*") and not any(_matches(pattern, *target.names) for target in found):
                 within = {name: its for name, its in names.items() if _same(pattern[0], name)}
                 raise NotFound(self._missing(pattern, within), status=404)
         return Selection(tuple(found), self._fanout)

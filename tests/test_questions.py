@@ -6,9 +6,13 @@ import json
 import os
 import random
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 import warnings
+import zlib
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
@@ -33,7 +37,7 @@ from createos_nb.api.projects import Transfer
 from createos_nb.api.security_scans import SecurityScan
 from createos_nb.errors import CreateOSError, GivenUp, InvalidArgument, PartialAnswer, PartialWarning
 from createos_nb.explanation import documented_s
-from createos_nb.fanout import FanOut, gather
+from createos_nb.fanout import FanOut, Question, Targets, gather
 from createos_nb.frames import EnvironmentFrames
 from createos_nb.names import Names
 from createos_nb.timerange import TimeRange
@@ -520,6 +524,74 @@ def test_tab_costs_nothing_for_a_minute_and_leaves_what_failed_told(ws, shop):
         assert sent["ListProjects"]
         ws._ipython_key_completions_()
     pd.testing.assert_frame_equal(ws.errors(), before)
+
+
+def test_tab_does_not_wait_for_a_platform_that_hangs():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        Client(f"http://127.0.0.1:{silent.getsockname()[1]}", api_key="skp_local_x") as client,
+    ):
+        names = Names(client)
+        names.learn({"shop": ["production"]})
+        for _ in range(2):
+            assert names.selections() == ["*/*", "shop/production"]
+            assert names._reader.is_alive(), "it was not waited for"
+
+
+def test_an_interrupted_fan_out_does_not_keep_the_process(tmp_path):
+    """Requests are under way to a server that says nothing; the process ends all the same."""
+    program = """
+import os, signal, socket, threading
+from createos_nb.api.client import Client
+from createos_nb.fanout import gather
+with socket.create_server(("127.0.0.1", 0)) as silent:
+    client = Client(f"http://127.0.0.1:{silent.getsockname()[1]}", api_key="skp_local_x")
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        gather(client, range(4), lambda client, one: client.projects.get(f"p-{one}"))
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+    # Far less than the 30 s that a request waits for its answer, thrice.
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
+    assert (run.stdout, run.returncode) == ("interrupted\n", 0), run.stderr
+
+
+def test_errors_are_those_of_the_last_call_also_when_it_failed_before_it_asked(ws):
+    def fails(_):
+        raise InvalidArgument("no targets")
+
+    fanout = FanOut(ws.api, Answers(None))
+    fanout._rows = [{"project": "a", "environment": "b", "operation": "c", "error": "d"}]
+    with pytest.raises(InvalidArgument, match="no targets"):
+        fanout.ask(Question(schema.PROJECTS, Targets(fails, str), lambda *_: [], {}))
+    assert fanout.errors().empty
+
+
+@pytest.mark.parametrize("broken", [b"", b"not compressed", zlib.compress(b"{"), zlib.compress(b"[1]")])
+def test_an_answer_that_cannot_be_read_any_more_is_asked_for_again(tmp_path, broken):
+    answers, now = Answers(tmp_path / "answers"), datetime.now(UTC)
+    window = TimeRange(now - timedelta(hours=3), now - timedelta(hours=2))
+
+    def told():
+        ask, parse = lambda: {"a": 1}, lambda held: {"a": held["a"]}
+        return answers.answer("A", "e", window, ask, parse, now=now, refresh=False)
+
+    assert told() == {"a": 1}
+    answers._execute("UPDATE answers SET answer = ?", [broken])
+    assert told() == {"a": 1}
+    assert told() == {"a": 1}
+
+
+def test_what_is_to_come_has_no_rows_and_costs_no_requests(ws, shop):
+    frames = ws[f"{shop.project}/production"]
+    now = ws.api.now()
+    with counted(ws.api) as sent:
+        frame = frames.analytics.requests_over_time(start=now - timedelta(minutes=30), end=now + timedelta(days=40))
+    assert sum(sent.values()) <= 2
+    assert len(frame) > 20
+    assert (frame["timestamp"] <= pd.Timestamp(ws.api.now())).all()
 
 
 def test_of_many_projects_tab_knows_the_environments_that_were_selected(ws, shop, monkeypatch):

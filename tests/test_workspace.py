@@ -14,6 +14,7 @@ from createos_nb.api.environments import EnvironmentSettings, Resources
 from createos_nb.api.projects import UploadSettings
 from createos_nb.endpoints import reach
 from createos_nb.errors import InvalidArgument, NotFound, PartialAnswer, PartialWarning
+from createos_nb.platform import service
 from createos_nb.workspace import Workspace
 
 FRAMES = {
@@ -354,3 +355,16 @@ def test_projects_whose_names_contain_each_other_are_told_apart(ws, client, shop
     keys = [f"{shop.project}/production", f"{longer}/production"]
     assert sorted(map(str, ws[keys].targets())) == sorted(keys)
     client.projects.delete(project_id)
+
+
+def test_everything_of_a_new_account_is_nothing_and_no_mistake(tmp_path):
+    with cos.local(state=tmp_path / "state", ephemeral=True).api as client:
+        new = Workspace(client)
+        assert len(new[:]) == 0
+        assert new["*/*"].resources().empty
+        assert list(new[:].analytics.summary()) == list(schema.SUMMARY.names)
+        client.projects.create(
+            unique_name="shop", display_name="Shop", type="upload", settings=UploadSettings(runtime="static")
+        )
+        assert len(new[:]) == 0
+    service.stop(tmp_path / "state")

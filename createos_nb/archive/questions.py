@@ -1,8 +1,8 @@
-"""Questions: what can be asked of an archive's tables, one definition each, for any engine that Ibis knows.
+"""Questions: what can be asked of an archive's tables, one definition each, for DuckDB and Spark alike.
 
 Ibis table in, Ibis expression out; nothing is computed before ``.to_pandas()`` or the like. They use nothing
-that only DuckDB has, so that the same definitions run on Spark. The formulas and their sources are those of
-the functions of the same names in `createos_nb.metrics`.
+that only DuckDB has; Ibis compiles the same definitions for Spark, Trino and BigQuery, too. The formulas and
+their sources are those of the functions of the same names in `createos_nb.metrics`.
 
 Examples
 --------

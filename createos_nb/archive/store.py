@@ -65,7 +65,9 @@ class Store:
                 f"The archive's place {one_line(text)!r} holds one of * ? [. Choose another name."
             )
         try:
-            self.filesystem, root = fsspec.core.url_to_fs(text if "://" in text else os.path.abspath(text))
+            self.filesystem, root = fsspec.core.url_to_fs(
+                text if "://" in text else os.path.abspath(os.path.expanduser(text))
+            )
         except (ImportError, ValueError) as error:
             raise InvalidArgument(
                 f"{one_line(text)!r} is no place for an archive: {one_line(str(error))} Pass a directory, or a URL "

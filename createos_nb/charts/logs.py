@@ -73,6 +73,8 @@ def volume(
     """
     heading = "Log lines by level"
     taken = LOGS.take(logs, [*_TARGET, *_OPTIONAL], may_miss=["environment", *_OPTIONAL])
+    if "gap" in logs.columns:
+        taken = taken[logs["gap"].isna().to_numpy()]  # of `follow`: what is not known there is no line
     timed = taken.dropna(subset="timestamp")
     untimed = len(taken) - len(timed)
     without = f"{untimed:,} without a time are not shown" if untimed else ""
@@ -86,7 +88,7 @@ def volume(
     bars, levels = _stacked(timed, step)
     source = put_together(len(timed), len(bars), f"lines, one bar per {in_words(step)}")
     start, end = bars["start"].min(), bars["end"].max()
-    marks = markers(deployments, start, end)
+    marks = markers(deployments, start, end, taken["project"])
     drawn = (
         alt.Chart(bars)
         .mark_rect(stroke="white", strokeWidth=0.4)

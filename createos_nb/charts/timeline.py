@@ -72,7 +72,9 @@ class Markers:
         return "dashed lines: deployments created" if self.layers else ""
 
 
-def markers(deployments: pd.DataFrame | None, start: pd.Timestamp, end: pd.Timestamp) -> Markers:
+def markers(
+    deployments: pd.DataFrame | None, start: pd.Timestamp, end: pd.Timestamp, projects: pd.Series
+) -> Markers:
     """Return the deployments created in a window as layers of a chart.
 
     Parameters
@@ -81,6 +83,8 @@ def markers(deployments: pd.DataFrame | None, start: pd.Timestamp, end: pd.Times
         Needs ``project``, ``version`` and ``created_at``, see `schema.DEPLOYMENTS`; None for no markers.
     start, end
         The window the chart shows, half open.
+    projects
+        Whose chart it is, a name for each of its rows: deployments of others are none of its lines.
 
     Raises
     ------
@@ -90,11 +94,12 @@ def markers(deployments: pd.DataFrame | None, start: pd.Timestamp, end: pd.Times
     if deployments is None:
         return Markers()
     taken = DEPLOYMENTS.take(deployments, ["project", "version", "created_at"], may_miss=["version", "created_at"])
-    taken = taken[(taken["created_at"] >= start) & (taken["created_at"] < end)].sort_values("created_at")
+    shown_here = (taken["created_at"] >= start) & (taken["created_at"] < end) & taken["project"].isin(projects)
+    taken = taken[shown_here].sort_values("created_at")
     if taken.empty:
         return Markers()
     name = taken["version"].fillna("?")
-    if taken["project"].nunique() > 1:
+    if projects.nunique() > 1:
         name = taken["project"] + " " + name
     # Lines that fall on the same pixel are one line; all of them are counted in the labels.
     pixel = ((taken["created_at"] - start) / (end - start) * WIDTH).astype("int64")

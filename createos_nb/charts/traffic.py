@@ -76,7 +76,7 @@ def requests_over_time(over_time: pd.DataFrame, deployments: pd.DataFrame | None
         return nothing("No requests in this window.", title(heading, *facts))
 
     bars = _stacked(summed)
-    marks = markers(deployments, start, end)
+    marks = markers(deployments, start, end, taken["project"])
     classes = [name for name in (*_CLASSES, "other") if name in set(bars["class"])]
     per = in_words(summed["end"].iloc[0] - summed["start"].iloc[0])
     partial = "pale: partial interval" if bars["partial"].any() else ""
@@ -218,7 +218,7 @@ def _lines(
 
     points, series = _points(summed)
     several = len(series) > 1
-    marks = markers(deployments, start, end)
+    marks = markers(deployments, start, end, taken["project"])
     legend = colours.legend("environment", symbol="stroke") if several else None
     hues = dict(zip(series, colours.SERIES if several else (colour,), strict=False))
     colour_of = alt.Color("environment:N", scale=colours.scale(series, hues), legend=legend)

@@ -12,11 +12,11 @@ import pandas as pd
 
 from createos_nb.api.client import Client
 from createos_nb.api.secret import Secret
-from createos_nb.errors import ConnectionFailed, CreateOSError, RateLimited, ServerError
+from createos_nb.errors import ConnectionFailed, CreateOSError, RateLimited, ServerError, UnexpectedResponse
 from createos_nb.follow.buffer import Buffer
 from createos_nb.follow.matching import lines_of
 from createos_nb.follow.pace import SLOWEST_S, pause_s
-from createos_nb.follow.stitching import Stitcher
+from createos_nb.follow.stitching import LONGEST_S, Stitcher
 from createos_nb.logs import NO_LOGS, parse
 from createos_nb.markup import escape, frame_table, one_line
 from createos_nb.schema import FOLLOWED, FOLLOWERS, GAPS
@@ -63,6 +63,9 @@ class _Source:
 
 _MAY_GO_ON = {"ERROR", "CRITICAL"}
 
+_ODD_ANSWERS = 5
+"""Answers in a row that are none of CreateOS, which are waited out."""
+
 
 class Follower:
     """Logs that are followed: an iterator of rows, a frame, and a feed for widgets; `follow` makes one.
@@ -103,6 +106,8 @@ class Follower:
         self._observers: dict[object, Observer] = {}
         self._handing = threading.RLock()
         self._stopped = threading.Event()
+        self._failed_observer = ""
+        self._began = time.monotonic()
         self._threads = [
             threading.Thread(target=self._run, args=(one,), name=f"createos-follow-{one.names[1]}", daemon=True)
             for one in self._sources
@@ -124,7 +129,7 @@ class Follower:
                 "project": one.names[0],
                 "environment": one.names[1],
                 "state": one.state,
-                "reason": one.reason,
+                "reason": self._said(one),
                 "looks": one.looks,
                 "lines": one.lines,
                 "gaps": one.gaps,
@@ -172,10 +177,10 @@ class Follower:
         """
         handle = object()
         with self._handing:
-            self._observers[handle] = observer
             frame = self.frame()
             if len(frame):
-                observer(frame)
+                observer(frame)  # What fails at once is its caller's to hear of, and is not called again.
+            self._observers[handle] = observer
         return lambda: self._observers.pop(handle, None) and None
 
     def stop(self) -> None:
@@ -191,11 +196,14 @@ class Follower:
 
     def __repr__(self) -> str:
         names = ", ".join("/".join(one.names) for one in self._sources)
-        states = "; ".join(sorted({f"{one.state}. {one.reason}".strip() for one in self._sources}))
+        states = "; ".join(sorted({f"{one.state}. {self._said(one)}".strip() for one in self._sources}))
         return f"<Follower of {one_line(names)}: {self._buffer.end:,} rows, {one_line(states)}>"
 
     def _repr_html_(self) -> str:
         return f"<div style='font:13px/1.5 system-ui'>{escape(repr(self))}</div>{frame_table(self.state())}"
+
+    def _said(self, one: _Source) -> str:
+        return " ".join(filter(None, (one.reason, self._failed_observer)))
 
     # --- in its threads -------------------------------------------------------------------------------
 
@@ -209,8 +217,10 @@ class Follower:
                 except RateLimited as error:
                     left_s = (error.retry_at - datetime.now(UTC)).total_seconds() if error.retry_at else 0.0
                     self._pause(one, error, max(1.0, left_s))
-                except (ConnectionFailed, ServerError) as error:
+                except (ConnectionFailed, ServerError, UnexpectedResponse) as error:
                     failures += 1
+                    if isinstance(error, UnexpectedResponse) and failures > _ODD_ANSWERS:
+                        raise  # A page of a proxy goes away again; what is no CreateOS stays so.
                     self._pause(one, error, min(2.0**failures, 30.0))
                 else:
                     failures = 0
@@ -234,7 +244,7 @@ class Follower:
         """Ask for the last window and take it in; return how many lines were new, None for ask again."""
         sent = time.monotonic()
         begun = one.looks > 0
-        since_s = one.stitcher.since_s(sent, slack_s=one.slack_s) if begun else self._since_s
+        since_s = one.stitcher.since_s(sent, slack_s=one.slack_s) if begun else self._first_s(sent)
         text = self._client.environments.logs(*one.ids, since_seconds=since_s)
         received = time.monotonic()
         one.slack_s = max(0.5, 2 * (received - sent))
@@ -244,14 +254,22 @@ class Follower:
         lines = [] if text.strip() == NO_LOGS else lines_of(text)
         stitched = one.stitcher.add(lines, sent=sent, received=received, since_s=since_s)
         one.looks += 1
-        if stitched.gap is not None:
+        # At first it may have had to wait for longer than a window may be.
+        late = not begun and since_s < self._since_s + int(sent - self._began)
+        gap = "outrun" if late else stitched.gap
+        if gap is not None:
             one.gaps += 1
             self._hand(one.parsed([], last=True))
-            self._hand(one.rows(stitched.gap, _explained(stitched.gap, stitched.at_most, sent - covered)))
+            seconds = sent - covered if begun else since_s
+            self._hand(one.rows(gap, _explained(gap, stitched.at_most, seconds)))
         self._hand(one.parsed(stitched.lines, last=False))
         one.lines += len(stitched.lines)
         one.quiet = 0 if stitched.lines else one.quiet + 1
         return len(stitched.lines)
+
+    def _first_s(self, sent: float) -> int:
+        """Return how far the first look reaches back: to where it would have, had it not had to wait."""
+        return min(self._since_s + int(sent - self._began), LONGEST_S)
 
     def _pause_s(self, one: _Source, found: int) -> float:
         following = sum(other.state != "ended" for other in self._sources)
@@ -276,8 +294,7 @@ class Follower:
                     observer(frame)
                 except Exception as error:  # noqa: BLE001 - whatever a widget does, no line may be lost for others
                     del self._observers[handle]
-                    for one in self._sources:
-                        one.reason = f"An observer failed and is not called again: {error}"
+                    self._failed_observer = f"An observer failed and is not called again: {error}"
 
 
 def _explained(gap: str, at_most: int, seconds: float) -> str:

@@ -81,7 +81,11 @@ def column(name: str, written: Mapping[str, pa.Array]) -> pa.Array:
         Fields by the logger's name; text (``large_string``) or numbers (``float64``), at least one of them.
     """
     read = [_read(name, field, written[field]) for field in NAMES[name] if field in written]
-    return read[0] if len(read) == 1 else pc.coalesce(*read)
+    if len(read) == 1:
+        return read[0]
+    # What is empty counts where there is nothing else.
+    told = [pc.if_else(pc.equal(each, ""), None, each) for each in read] if read[0].type == values.TEXT else []
+    return pc.coalesce(*told, *read)
 
 
 def columns(written: Mapping[str, pa.Array]) -> Columns:
@@ -102,6 +106,11 @@ def _read(name: str, field: str, written: pa.Array) -> pa.Array:
             return values.numbers(written, _FACTORS[field])
         case "duration_ms":
             return values.durations(written)
+        case "trace":
+            # exc_info=true asks for a trace, and is none.
+            return pc.if_else(
+                pc.is_in(_text(written), pa.array(["true", "false", "1", "0"], values.TEXT)), None, _text(written)
+            )
         case _:
             return _text(written)
 

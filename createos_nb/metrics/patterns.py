@@ -81,7 +81,10 @@ def patterns(logs: pd.DataFrame) -> pd.DataFrame:
     if taken.empty:
         return PATTERNS.empty()
     taken = taken.assign(timestamp=_filled(taken))
-    grave = taken["level"].map({name: place for place, name in enumerate(LEVELS)}).astype("float64")
+    # Levels that are none of ours are kept where a template has no other, the most frequent first.
+    unknown = [name for name in taken["level"].value_counts().index if name not in LEVELS]
+    names = {**dict(enumerate(LEVELS)), **{-1 - place: name for place, name in enumerate(unknown)}}
+    grave = taken["level"].map({name: place for place, name in names.items()}).astype("float64")
     message = taken["message"].fillna("").str.slice(0, MAX_LENGTH)
     masked = message.str.strip()
     for pattern, name in _MASKS:
@@ -122,7 +125,7 @@ def patterns(logs: pd.DataFrame) -> pd.DataFrame:
             "project": list(found["project"]),
             "environment": list(found["environment"]),
             "template": [visible(text) for text in found["template"]],
-            "level": [None if pd.isna(place) else LEVELS[int(place)] for place in found["grave"]],
+            "level": [None if pd.isna(place) else names[int(place)] for place in found["grave"]],
             "lines": list(found["lines"]),
             "share": list(found["lines"] / whole),
             "first_seen": list(found["first_seen"]),

@@ -224,12 +224,14 @@ def requests_over_time_rows(
         The platform's rows. The length of an interval is not documented, so it is the shortest distance
         between two of them.
     now
-        The present, for tests; an interval that ends after it is partial.
+        The present, for tests; an interval that ends after it is partial, one that begins after it is left out,
+        whatever the platform says of it.
     """
     ordered = sorted(answer, key=lambda row: row.timestamp)
     steps = [after.timestamp - before.timestamp for before, after in pairwise(ordered)]
     interval_s = min((step for step in steps if step > 0), default=DEFAULT_INTERVAL_S)
-    over = min(window.end, now or datetime.now(UTC))
+    present = now or datetime.now(UTC)
+    over = min(window.end, present)
     return [
         {
             "project": project,
@@ -244,6 +246,7 @@ def requests_over_time_rows(
             "partial": start < window.start or start + timedelta(seconds=interval_s) > over,
         }
         for row in ordered
+        if row.timestamp <= present.timestamp()
     ]
 
 

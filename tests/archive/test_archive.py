@@ -320,6 +320,11 @@ def test_a_write_that_is_cut_off_leaves_what_was_there(tmp_path, monkeypatch):
     assert len(list(tmp_path.rglob("*.parquet*"))) == 1
 
 
+def test_a_place_in_the_home_is_there_wherever_one_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Store("~/history")._root == f"{tmp_path}/history"
+
+
 @pytest.mark.parametrize("where", ["", 5, None, b"history"], ids=repr)
 def test_what_is_no_place_at_all_is_refused_with_an_example(where):
     with pytest.raises(InvalidArgument, match="such as 'history'"):

@@ -13,6 +13,7 @@ from createos_nb.errors import FrameError
 
 NOON = pd.Timestamp("2026-11-23T12:00:00Z")
 START, END = NOON, NOON + pd.Timedelta("10min")
+OURS = pd.Series(["shop"])
 
 
 def deployments(*minutes, **changes):
@@ -32,7 +33,7 @@ def texts(found):
 
 
 def test_deployments_of_the_window_are_lines_with_their_versions():
-    found = markers(deployments(-1, 0, 4, 10), START, END)
+    found = markers(deployments(-1, 0, 4, 10), START, END, OURS)
     assert found.layers[0].data["version"].tolist() == ["v2", "v3"]
     assert texts(found) == ["v2", "v3"]
     assert found.fact == "dashed lines: deployments created"
@@ -40,19 +41,25 @@ def test_deployments_of_the_window_are_lines_with_their_versions():
 
 @pytest.mark.parametrize("given_", [None, deployments(), deployments(-5)], ids=["none", "empty", "before"])
 def test_without_deployments_in_the_window_there_is_nothing(given_):
-    found = markers(given_, START, END)
+    found = markers(given_, START, END, OURS)
     assert found.layers == ()
     assert found.fact == ""
 
 
 def test_versions_of_several_projects_are_told_apart():
     both = schema.DEPLOYMENTS.concat([deployments(1), deployments(8, project="blog")])
-    assert texts(markers(both, START, END)) == ["shop v1", "blog v1"]
+    assert texts(markers(both, START, END, pd.Series(["blog", "shop"]))) == ["shop v1", "blog v1"]
+
+
+def test_deployments_of_other_projects_are_none_of_a_charts_lines():
+    both = pd.concat([deployments(1, project="shop"), deployments(2, project="blog")])
+    assert texts(markers(both, START, END, OURS)) == ["v1"]
+    assert markers(deployments(2, project="blog"), START, END, OURS).layers == ()
 
 
 def test_a_deployment_without_a_version_or_a_time_does_no_harm():
-    assert texts(markers(deployments(1, version=None), START, END)) == ["?"]
-    assert markers(deployments(1, created_at=None), START, END).layers == ()
+    assert texts(markers(deployments(1, version=None), START, END, OURS)) == ["?"]
+    assert markers(deployments(1, created_at=None), START, END, OURS).layers == ()
 
 
 def test_close_versions_stand_above_each_other():
@@ -94,9 +101,9 @@ def test_the_time_axis_is_utc_and_as_fine_as_the_window(span, form):
 
 def test_a_frame_that_is_not_of_deployments_is_refused():
     with pytest.raises(FrameError, match="no column 'version'"):
-        markers(schema.sample("TOP_HIT_PATHS"), START, END)
+        markers(schema.sample("TOP_HIT_PATHS"), START, END, OURS)
 
 
 def test_deployments_on_one_pixel_are_one_line():
-    found = markers(deployments(*(minute / 1000 for minute in range(10_000))), START, END)
+    found = markers(deployments(*(minute / 1000 for minute in range(10_000))), START, END, OURS)
     assert len(found.layers[0].data) <= 720

@@ -12,8 +12,14 @@ from collections import Counter
 import pandas as pd
 import pytest
 
+import createos_nb as cos
 from createos_nb import schema
+from createos_nb.api.client import Client
 from createos_nb.errors import InvalidArgument
+from createos_nb.platform import service
+from createos_nb.platform.admin import Admin
+from createos_nb.workspace import Workspace
+from tests.platform.conftest import echo, make_site
 
 COUNT = 3000
 WRITER = f"""
@@ -132,6 +138,10 @@ def test_an_observer_that_fails_takes_nothing_from_the_others(shop, following):
     shop.upload()
     eventually(lambda: good)
     end()
+    eventually(lambda: follower.state()["looks"][0] > 2)
+    assert "the widget is gone" in follower.state()["reason"][0]
+    with pytest.raises(RuntimeError, match="the widget is gone"):
+        follower.observe(bad)
     assert lines(pd.concat(good)) == lines(follower.frame())[: len(lines(pd.concat(good)))]
 
 
@@ -172,3 +182,42 @@ def test_an_interrupt_ends_the_loop_within_a_second(platform, shop, tmp_path):
     finally:
         child.kill()
         child.communicate()
+
+
+@pytest.fixture
+def faulty(tmp_path):
+    """A platform that can be made to fail, and an application on it that writes a number every 0.1 s."""
+    ws = cos.local(state=tmp_path / "state", ephemeral=True, admin=True)
+    site = make_site(ws.api, "site")
+    written = "import threading, time\n"
+    written += (
+        "def count():\n    for n in range(10**6):\n        print('line', n, flush=True)\n        time.sleep(0.1)\n"
+    )
+    written += "threading.Thread(target=count, daemon=True).start()\n"
+    site.live(site.deploy({"main.py": written + echo(1)["main.py"]}).id)
+    yield site, Admin(ws.api)
+    ws.api.close()
+    service.stop(tmp_path / "state")
+
+
+def numbers(raw):
+    return [int(line.removeprefix("line ")) for line in raw if line.startswith("line ")]
+
+
+@pytest.mark.parametrize(
+    "fault", [{"status": 503}, {"headers": {"content-type": "text/html"}}], ids=["503", "a page"]
+)
+def test_a_follower_that_has_to_wait_at_first_begins_where_it_was_begun(faulty, fault):
+    site, admin = faulty
+    text = eventually(lambda: site.client.environments.logs(*site.target, since_seconds=5))
+    admin.plan_fault(operation="GetProjectEnvironmentLogs", times=1, **fault)
+    with Client(site.client.settings.api_url, api_key=site.client.settings.credential.reveal()) as client:
+        follower = Workspace(client)["site/production"].follow(since="1s")
+        try:
+            found = eventually(lambda: numbers(lines(follower.frame())))
+            assert follower.state()["gaps"].sum() == 0
+            assert found == list(range(found[0], found[-1] + 1))
+            assert found[0] <= numbers(text.splitlines())[-1] + 1
+            assert admin.faults() == []
+        finally:
+            follower.stop()

@@ -259,3 +259,22 @@ def test_no_line_is_ever_dropped_changed_or_moved(lines):
         kept = text.encode("utf-8", "backslashreplace").decode()
         assert "\n".join(frame["raw"]) == kept.removesuffix("\n")
     assert frame["message"].notna().all()
+
+
+def test_a_field_that_asks_for_a_trace_is_none_and_an_empty_one_hides_no_other():
+    lines = [
+        {"level": "error", "msg": "boom", "exc_info": True, "exception": "Traceback …"},
+        {"level": "error", "msg": "boom", "exc_info": True},
+        {"level": "", "severity": "ERROR", "message": "", "msg": "real"},
+        {"level": "info", "message": "", "msg": ""},
+    ]
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    frame = logs.parse(text, project="shop", environment="production")
+    assert frame["trace"].astype(object).where(frame["trace"].notna(), None).tolist() == [
+        "Traceback …",
+        None,
+        None,
+        None,
+    ]
+    assert frame["level"].tolist() == ["ERROR", "ERROR", "ERROR", "INFO"]
+    assert frame["message"].tolist() == ["boom", "boom", "real", ""]

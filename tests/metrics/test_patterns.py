@@ -79,6 +79,12 @@ def test_first_and_last_seen_level_and_example_are_those_of_its_lines():
         assert row.example in set(frame["message"].iloc[places])
 
 
+def test_a_level_that_is_none_of_ours_is_kept_where_there_is_no_other():
+    levels = ["NOTE", "AUDIT", "AUDIT"]
+    assert list(metrics.patterns(logs(["start"] * 3).assign(level=levels))["level"]) == ["AUDIT"]
+    assert list(metrics.patterns(logs(["start"] * 3).assign(level=["AUDIT", "AUDIT", "INFO"]))["level"]) == ["INFO"]
+
+
 def test_what_differs_is_masked_by_its_name():
     found = metrics.patterns(logs(KINDS))
     assert of(found, "signed").template == "user <UUID> signed in from <IP>"
