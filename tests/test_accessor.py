@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from itertools import islice
 
 import pandas as pd
 import pytest
@@ -195,7 +196,8 @@ AWKWARD = [
         "REQUEST_DISTRIBUTION",
         "DEPLOYMENTS",
     )
-    for what, frame in as_it_comes(schema.sample(kind))
+    # A third of them; tests/metrics has the rest for each function.
+    for what, frame in islice(as_it_comes(schema.sample(kind)), 0, None, 3)
 ]
 
 

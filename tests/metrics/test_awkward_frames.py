@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -113,10 +115,12 @@ def awkward(frame):
             yield f"{name} at the end of time", frame.assign(**{name: last})
 
 
+FRAME_OF = {kind: FRAMES.get(kind, schema.sample(kind) if kind not in FRAMES else None) for kind in ASKED}
 AWKWARD = [
     pytest.param(kind, what, frame, id=f"{kind}: {what}"[:90])
-    for kind in ASKED
-    for what, frame in awkward(FRAMES.get(kind, schema.sample(kind) if kind not in FRAMES else None))
+    for kind, sample in FRAME_OF.items()
+    # Every third of them: 200 are asked for, and twice as many are left.
+    for what, frame in islice(awkward(sample), 0, None, 3)
 ]
 
 

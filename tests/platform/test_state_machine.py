@@ -273,9 +273,9 @@ class Programs(RuleBasedStateMachine):
         self.call("DELETE", f"/v1/api-keys/{chosen}", refused=404)
         self.world.keys.remove(chosen)
 
-    @rule(how=st.sampled_from(["kill", "kill", "kill", "stop"]))
-    def begin_again(self, how):
-        if self.has_begun_again:
+    @rule(how=st.sampled_from(["kill", "kill", "kill", "stop"]), chance=st.integers(1, 8))
+    def begin_again(self, how, chance):
+        if self.has_begun_again or chance > 1:  # Each takes a second.
             return
         self.has_begun_again = True
         self.world.begin_again(how)
