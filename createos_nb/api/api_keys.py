@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, AliasChoices, Field, PlainSerializer
@@ -24,6 +24,10 @@ KeyName = Annotated[
 def _aware(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("it has no time zone, write it like 2027-01-31T00:00:00Z")
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("it lies before the year 1 or after the year 9999 in UTC") from None
     return moment
 
 

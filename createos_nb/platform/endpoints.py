@@ -61,6 +61,11 @@ def names_of(store: Store, deployment: Deployment) -> list[str]:
     return [host_of(project, deployment), *([address_of(project)] if leads else ())]
 
 
+def own_places(store: Store, project_id: str) -> list[str]:
+    """Return the places that a project's deployments have of their own, whether they serve anything or not."""
+    return [PREFIX + deployment.id for deployment in store.find(Deployment, project_id=project_id)]
+
+
 class Endpoints:
     """Serves deployments at their own addresses.
 
@@ -115,6 +120,7 @@ class Endpoints:
             variables=started_with(deployment, self._target(deployment)),
             replicas=1,
             memory_mb=_MEMORY_MB,
+            giving_way=own_places(self._store, deployment.project_id),
         )
 
     def _target(self, deployment: Deployment) -> Environment | None:

@@ -143,6 +143,7 @@ class Lifecycle:
             replicas=resources.replicas,
             memory_mb=resources.memory,
             cpu_millicores=resources.cpu,
+            giving_way=endpoints.own_places(self.store, environment.project_id),
         )
         if not seamless:
             note = "It does not read PORT: the version before had to end first, and requests in between got a 503."

@@ -278,7 +278,8 @@ class Pipeline:
                 memory_mb=None,
             )
         except PortTaken as failure:
-            if not any(each.ignores_port for each in self._supervisor.processes):
+            ours = {each.id for each in self._store.find(Deployment, project_id=deployment.project_id)}
+            if not any(each.ignores_port and each.deployment_id in ours for each in self._supervisor.processes):
                 raise
             # One that ignores PORT can run only once, and a version of it runs already.
             log("deploy", f"{failure.reason} It is started when it goes live, in place of what is there.")

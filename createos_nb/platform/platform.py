@@ -143,7 +143,8 @@ class Platform:
                 if found[1].expired_at is not None:
                     self.store.change(APIKey, found[1].id, expired_at=None)
                 return
-        user = next(iter(self.store.find(User)), None) or self.store.add(
+        # The oldest: others came later, and what is on this machine is not theirs.
+        user = next(reversed(self.store.find(User)), None) or self.store.add(
             User, username="local", display_name="You, on this machine"
         )
         key = self._new_key(user)

@@ -171,8 +171,10 @@ async def _python(shop: Workshop, version: str, framework: Framework | None) -> 
     interpreter = await _interpreter(version)
     install = shop.settings.install_command or _python_requirements(shop)
     venv = shop.own / "venv"
-    # Without packages to install, pip is most of a build's time.
-    pip = () if install else ("--without-pip",)
+    # Where nothing can ask for pip, making it is most of a build's time. A command that asked for it and did not
+    # find it here would find the user's own, and change what belongs to them.
+    asked = install or shop.settings.build_command or "pip" in (shop.settings.run_command or "")
+    pip = () if asked else ("--without-pip",)
     await shop.execute("prepare", interpreter, "-m", "venv", *pip, str(venv))
     shop.environment = {
         "VIRTUAL_ENV": str(venv),

@@ -44,6 +44,11 @@ class _Served:
     crashes: dict[int, int] = field(default_factory=dict)
     restarts: dict[int, list[float]] = field(default_factory=dict)
 
+    @property
+    def ignores_port(self) -> bool:
+        """Whether it listens on a port of its own choice, and so can run only once."""
+        return any(process.ignores_port for process in self.processes.values())
+
 
 class Serving:
     """Keeps for every environment the processes that should answer for it.
@@ -95,6 +100,7 @@ class Serving:
         replicas: int,
         memory_mb: int | None,
         cpu_millicores: int | None = None,
+        giving_way: Sequence[str] = (),
     ) -> bool:
         """Serve a deployment: start its replicas, then switch to them at once, then end the old ones.
 
@@ -116,6 +122,8 @@ class Serving:
             Limit of the memory of each, in MiB.
         cpu_millicores
             Limit of the cpu of each, in thousandths of a core, where this machine can keep it.
+        giving_way
+            Other places, which go to sleep when they hold the port that the application wants.
 
         Returns
         -------
@@ -136,10 +144,12 @@ class Serving:
             try:
                 await self._start(new, range(replicas))
             except PortTaken:
-                if old is None or not any(process.ignores_port for process in old.processes.values()):
+                if old is not None and old.ignores_port:
+                    await self._start_instead(old, new)
+                    return False
+                if not await self._made_way(giving_way):
                     raise
-                await self._start_instead(old, new)
-                return False
+                await self._start(new, range(replicas))
             self._served[environment_id] = new
             self._route(new)
             await self._routes.settled()
@@ -267,6 +277,15 @@ class Serving:
         served.processes.update({process.replica: process for process in started})
         if self._served.get(served.environment_id) is served:
             self._route(served)
+
+    async def _made_way(self, places: Sequence[str]) -> bool:
+        """Put to sleep those places that hold a port of their own choice, and tell whether there were any."""
+        held = [served for place in places if (served := self._served.get(place)) and served.ignores_port]
+        # One that is being changed is left alone: it may be waiting for this one in turn.
+        idle = [served for served in held if not self._lock(served.environment_id).locked()]
+        for served in idle:
+            await self.sleep(served.environment_id, served.hosts)
+        return bool(idle)
 
     async def _start_instead(self, old: _Served, new: _Served) -> None:
         """End what is served, then start the new; start the old again when that fails."""

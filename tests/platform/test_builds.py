@@ -191,11 +191,24 @@ async def test_a_node_application_is_built_and_runs(source, log, run):
 
 async def test_a_static_site_is_served_with_its_types_and_nothing_hidden(source, log, run):
     files = {"dist/index.html": "<h1>hi", "dist/a/style.css": "p{}", "dist/.env": "secret", "main.py": "secret"}
+    files["dist/.well-known/security.txt"] = "mailto:"
+    files["dist/.well-known/.env"] = files["dist/a/.well-known/x"] = "secret"
     ask = await run(await build(source(files), BuildSettings(runtime="static", build_dir="dist"), log))
     assert await ask("/") == (200, "text/html", "<h1>hi")
     assert await ask("/a/style.css") == (200, "text/css", "p{}")
     assert (await ask("/", Range="bytes=0-3"))[0] == 206
-    for path in ("/a/", "/.env", "/%2eenv", "/../main.py", "/a/../../main.py", "/..%2fmain.py", "/none"):
+    assert await ask("/.well-known/security.txt") == (200, "text/plain", "mailto:")
+    for path in (
+        "/a/",
+        "/.well-known/.env",
+        "/a/.well-known/x",
+        "/.env",
+        "/%2eenv",
+        "/../main.py",
+        "/a/../../main.py",
+        "/..%2fmain.py",
+        "/none",
+    ):
         assert (await ask(path))[0] == 404, path
 
 
@@ -469,3 +482,11 @@ async def test_a_second_build_of_the_same_files_works(source, log):
 def test_an_artefact_survives_its_description(tmp_path):
     artefact = Artefact(tmp_path, ("python", "ünï.py"), {"PATH": "/bin"}, 8000)
     assert Artefact.from_json(artefact.to_json()) == artefact
+
+
+async def test_a_build_commands_pip_is_the_applications_own(source, log):
+    files = {"main.py": "", "where.py": "import sys; print('prefix', sys.prefix)"}
+    command = "pip --version && python where.py"
+    await build(source(files), BuildSettings(runtime="python", build_command=command), log)
+    prefix = next(line.partition("prefix ")[2] for _, line in log.lines if line.startswith("prefix "))
+    assert any(line.startswith("pip ") and prefix in line for _, line in log.lines)

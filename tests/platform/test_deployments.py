@@ -9,9 +9,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from createos_nb.api.deployments import SourceFile
+from createos_nb.api.environments import EnvironmentSettings, Resources
+from createos_nb.api.projects import UploadSettings
 from createos_nb.errors import NotFound, Unprocessable
 from createos_nb.platform.applications import shop
-from tests.platform.conftest import echo, eventually, make_site
+from tests.platform.conftest import echo, eventually, make_site, visit
 
 
 def zipped(files):
@@ -269,6 +272,58 @@ def node_on(version):
     """The quick start's files: they listen on port 3000, whatever PORT says."""
     answer = f"require('http').createServer((req,res)=>{{res.end('Hello!{version}')}}).listen(3000)"
     return {"package.json": '{"name":"app","scripts":{"start":"node index.js"}}', "index.js": answer}
+
+
+def test_the_quick_start_needs_no_environment_and_gives_way_to_what_comes_later(client, platform, require):
+    """To the letter: upload, look, upload again, look; then an environment, and look there."""
+    if shutil.which("node") is None:
+        require("node", "node is not on PATH")
+    settings = UploadSettings(runtime="node:20", port=3000, run_command=None)
+    project = client.projects.create(
+        unique_name="my-app", display_name="My app", type="upload", settings=settings
+    ).id
+    try:
+        port = platform.gateway_url.rpartition(":")[2]
+        for version in ("", " again"):
+            files = [SourceFile(path=path, content=text) for path, text in node_on(version).items()]
+            made = client.deployments.upload_files(project, files=files)
+            client.deployments.wait(project, made.id, timeout_s=60)
+            assert visit(f"http://my-app.localhost:{port}").text == f"Hello!{version}"
+        first = client.deployments.list(project)[-1]
+        assert visit(first.extra.endpoint).text == "Hello!", "it is started again, in place of the other"
+        made = client.environments.create(
+            project,
+            unique_name="production",
+            display_name="Production",
+            description=None,
+            resources=Resources(cpu=200, memory=500, replicas=1),
+            settings=EnvironmentSettings(),
+            is_auto_promote_enabled=True,
+        )
+        client.environments.wait(project, made.id, timeout_s=60)
+        newest = client.deployments.list(project)[0].id
+        client.environments.assign_deployment(project, made.id, deployment_id=newest)
+        production = client.environments.wait(project, made.id, timeout_s=60)
+        assert visit(production.extra.endpoint).text == "Hello! again"
+    finally:
+        client.projects.delete(project)
+
+
+def test_what_wants_the_port_of_another_project_says_so(client, require):
+    if shutil.which("node") is None:
+        require("node", "node is not on PATH")
+    sites = [
+        make_site(client, name, runtime="node:20", port=3000, run_command=None) for name in ("one-app", "two-app")
+    ]
+    try:
+        sites[0].live(sites[0].deploy(node_on(1)).id)
+        second = sites[1].deploy(node_on(2))
+        assert second.status == "crashing"
+        assert "PORT" in sites[1].log(second.id)
+        assert sites[0].visit().text == "Hello!1"
+    finally:
+        for site in sites:
+            client.projects.delete(site.project_id)
 
 
 def test_the_quick_start_is_served_and_deployed_again_though_it_ignores_port(client, require):

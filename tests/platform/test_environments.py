@@ -280,3 +280,34 @@ def test_looking_back_for_ever_is_looking_back_to_the_beginning(site, http):
     path = f"/v1/projects/{site.project_id}/environments/{site.environment_id}/logs"
     assert "It listens" in http.get(path, params={"since-seconds": "9" * 400}).json()["data"]
     assert http.get(path, params={"since-seconds": "0"}).status_code == 400
+
+
+MORTAL = """
+import http.server, os
+
+class Mortal(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if self.path == "/die":
+            os._exit(1)
+        body = str(os.getpid()).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *values):
+        pass
+
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Mortal).serve_forever()
+"""
+
+
+def test_a_request_that_ends_its_replica_is_not_given_to_another(site):
+    site.client.environments.update_resources(*site.target, cpu=200, memory=500, replicas=2)
+    site.live(site.deploy({"main.py": MORTAL}).id)
+    pids = {site.visit().text for _ in range(8)}
+    assert len(pids) == 2
+    assert site.visit("/die").status_code == 502
+    assert {site.visit().text for _ in range(8)} & pids, "the other one lives"

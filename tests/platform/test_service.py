@@ -185,6 +185,16 @@ def test_a_key_file_of_no_use_is_written_anew(state, content):
     assert mode(state / "key") == 0o600
 
 
+def test_a_lost_key_file_is_the_first_users_again_though_there_are_others(state):
+    first = service.start(state)
+    user = user_of(first)
+    headers = {"X-Api-Key": first.api_key().reveal()}
+    httpx.post(f"{first.api_url}/local/users", json={"username": "bob"}, headers=headers, trust_env=False)
+    service.stop(state)
+    (state / "key").unlink()
+    assert user_of(service.start(state)) == user
+
+
 def test_a_directory_with_other_files_is_not_used_and_not_deleted(state):
     state.mkdir()
     (state / "thesis.tex").write_text("years of work")

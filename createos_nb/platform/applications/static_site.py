@@ -33,7 +33,10 @@ class Site(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Answer 404 for hidden files before they are looked for."""
-        if any(part.startswith(".") and part != "." for part in path.split("/")):
+        parts = path.split("/")
+        # One of them is public: RFC 8615.
+        hidden = parts[1:] if parts[0] == ".well-known" else parts
+        if any(part.startswith(".") and part != "." for part in hidden):
             raise HTTPException(404)
         try:
             return await super().get_response(path, scope)

@@ -125,6 +125,11 @@ class Exchange:
                     self._attach(connection)
                     self.client.regulate()
                     return
+                if self._repeated:
+                    # It has ended, and the request may be why: no other replica is to meet the same end.
+                    self._reaching = None
+                    self.broken_off()
+                    return
                 self._uncount()
             self.refuse(502, "The application does not accept connections. See its runtime logs.")
         except ConnectionError:  # of the channel to the platform
@@ -348,9 +353,8 @@ class Exchange:
             self.whole = True
             self.flush()
         elif connection.served and not (connection.answering or self._repeated) and self.request.is_repeatable:
-            # It closed an idle connection just when we used it, and has seen nothing of the request.
+            # It closed an idle connection just when we used it; if it still listens, it is asked once more.
             self._repeated, self._connection = True, None
-            self._uncount()
             self._reaching = asyncio.get_running_loop().create_task(self._reach())
         else:
             self.broken_off()

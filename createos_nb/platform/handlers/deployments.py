@@ -164,6 +164,7 @@ async def delete(context: Context, *, project_id: str, deployment_id: str) -> st
         raise Unprocessable.answer(f"Deployment {deployment.version} is {deployment.status}, and does not run.")
     if not context.platform.sleep.put(deployment):
         context.store.change(Deployment, deployment.id, status="sleeping")
+    await context.platform.endpoints.stop(deployment.id)
     return "Deployment terminated"
 
 
