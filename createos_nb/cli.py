@@ -187,7 +187,7 @@ def status(state: Path | None, *, as_json: bool) -> int:
         return 1
     try:
         limits = _limits(address)
-    except CreateOSError as error:  # Whoever asks has a platform that does not do as it should.
+    except errors.CreateOSError as error:  # Whoever asks has a platform that does not do as it should.
         _show(address, as_json=as_json)
         click.echo(f"It runs, but its limits could not be asked for: {error}", err=True)
         return 0

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -166,6 +167,17 @@ def test_the_status_shows_the_limits_in_force(state):
     facts = json.loads(createos_nb("local", "status", "--state", str(state), "--json").stdout)
     assert (facts["idle_s"], facts["admin"], facts["rate_limit"]) == (900, True, "documented")
     assert {"memory_limit", "cpu_limit", "sqlite_version", "clock_ahead_s", "planned_faults"} <= set(facts)
+
+
+def test_the_status_is_told_though_the_limits_cannot_be_asked_for(state):
+    up = json.loads(createos_nb("local", "up", "--state", str(state), "--detach", "--json").stdout)
+    key = Path(up["key_file"])
+    kept = key.read_text()
+    key.write_text("skp_local_revoked")
+    told = createos_nb("local", "status", "--state", str(state), "--json")
+    assert (told.returncode, json.loads(told.stdout)["api_url"]) == (0, up["api_url"])
+    assert "its limits could not be asked for" in told.stderr
+    key.write_text(kept)
 
 
 def test_a_reset_stops_it_and_deletes_its_state(state):
