@@ -86,7 +86,7 @@ class Exchange:
         self._place = gateway.routes.place_of(self.request.host)
         if self._place is not None and (upstream := gateway.routes.next_of(self._place)) is not None:
             self._count(upstream)
-            if (connection := gateway.idle_connection(upstream)) is not None:
+            if (connection := self._kept(upstream)) is not None:
                 self._attach(connection)
                 return
         self._reaching = asyncio.get_running_loop().create_task(self._reach())
@@ -117,26 +117,34 @@ class Exchange:
                         self.refuse(503, reason)
                         return
                     continue
-                # What has failed on a connection that was kept does not meet another that may be on its end, too.
-                kept = None if self._repeated else gateway.idle_connection(upstream)
-                connection = kept or await gateway.connect(upstream)
+                connection = self._kept(upstream) or await gateway.connect(upstream)
                 if connection is not None:
                     self._reaching = None
                     self._attach(connection)
                     self.client.regulate()
                     return
-                if self._repeated:
-                    # It has ended, and the request may be why: no other replica is to meet the same end.
-                    self._reaching = None
-                    self.broken_off()
-                    return
-                self._uncount()
-            self.refuse(502, "The application does not accept connections. See its runtime logs.")
+                if not self._repeated:
+                    self._uncount()
+            if self._repeated:
+                # It has ended, and the request may be why: no other replica is to meet the same end.
+                self._reaching = None
+                self.broken_off()
+            else:
+                self.refuse(502, "The application does not accept connections. See its runtime logs.")
         except ConnectionError:  # of the channel to the platform
             self.refuse(503, "The platform is not there to say what answers. Try again in a moment.")
         except Exception:  # noqa: BLE001 - whatever happened, the client is to be told
             _log.exception("A request was not passed on.")
             self.refuse(502, "The gateway failed. See the platform's own log.")
+
+    def _kept(self, upstream: Upstream) -> UpstreamConnection | None:
+        """Return a connection that was kept from another request, None when there is none or it is not to be used.
+
+        The application may be closing it just now. So it is not for what must not be sent twice, nor for what has
+        failed on one already.
+        """
+        usable = self.request.is_repeatable and not self._repeated
+        return self.client.gateway.idle_connection(upstream) if usable else None
 
     def _count(self, upstream: Upstream) -> None:
         if self._place is not None:
