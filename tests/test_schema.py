@@ -420,8 +420,10 @@ def test_intervals_that_the_window_cuts_are_partial():
 
 def test_an_interval_that_is_not_over_is_partial():
     now = NOON + timedelta(seconds=90)
-    frame = requests_over_time(intervals(WINDOW.start_s, WINDOW.start_s + 60, WINDOW.start_s + 120), now=now)
-    assert frame["partial"].tolist() == [False, True], "the third has not begun"
+    answer = intervals(WINDOW.start_s, WINDOW.start_s + 60, WINDOW.start_s + 120)
+    assert requests_over_time(answer, now=now)["partial"].tolist() == [False, True, True]
+    empty = [row.model_copy(update={"count": 0}) for row in answer]
+    assert requests_over_time(empty, now=now)["partial"].tolist() == [False, True], "the third has not begun"
 
 
 def test_a_summary_is_one_row_of_one_answer():

@@ -224,8 +224,8 @@ def requests_over_time_rows(
         The platform's rows. The length of an interval is not documented, so it is the shortest distance
         between two of them.
     now
-        The present, for tests; an interval that ends after it is partial, one that begins after it is left out,
-        whatever the platform says of it.
+        The present, for tests; an interval that ends after it is partial, one without requests that
+        begins after it is left out: there is nothing to say of it yet.
     """
     ordered = sorted(answer, key=lambda row: row.timestamp)
     steps = [after.timestamp - before.timestamp for before, after in pairwise(ordered)]
@@ -246,7 +246,8 @@ def requests_over_time_rows(
             "partial": start < window.start or start + timedelta(seconds=interval_s) > over,
         }
         for row in ordered
-        if row.timestamp <= present.timestamp()
+        # What has requests has begun, however late this machine's clock is.
+        if row.timestamp <= present.timestamp() or row.count
     ]
 
 
