@@ -22,6 +22,7 @@ SMALL_BYTES = 65_536
 
 _ATTEMPTS = 3
 _CLIENT_GONE = 499  # As other gateways record it; nobody receives it.
+_NOT_LISTENING = "The application does not accept connections. See its runtime logs."
 _BROKEN_OFF = "The application broke off its answer. See its runtime logs."
 
 _log = logging.getLogger(__name__)
@@ -32,16 +33,10 @@ class Exchange:
 
     Attributes
     ----------
-    client, request
-        The connection that it came on, and what it asks.
-    begun, done
-        Whether its turn came, and whether it is over.
-    body_whole
-        Whether all of the request has arrived.
-    whole
-        Whether all of the answer has arrived.
-    bodiless
-        Whether its answer has no body, whatever the headers say.
+    client, request, begun, done
+        The connection that it came on, what it asks, whether its turn came, and whether it is over.
+    body_whole, whole, bodiless
+        Whether all of the request has arrived, all of the answer, and whether that has no body.
     deadline
         When the application must have begun to answer, by the monotonic clock.
     """
@@ -125,12 +120,8 @@ class Exchange:
                     return
                 if not self._repeated:
                     self._uncount()
-            if self._repeated:
-                # It has ended, and the request may be why: no other replica is to meet the same end.
-                self._reaching = None
-                self.broken_off()
-            else:
-                self.refuse(502, "The application does not accept connections. See its runtime logs.")
+            # One that is asked again has ended, and the request may be why: no other is to meet the same end.
+            self.refuse(502, _BROKEN_OFF if self._repeated else _NOT_LISTENING)
         except ConnectionError:  # of the channel to the platform
             self.refuse(503, "The platform is not there to say what answers. Try again in a moment.")
         except Exception:  # noqa: BLE001 - whatever happened, the client is to be told
@@ -138,11 +129,8 @@ class Exchange:
             self.refuse(502, "The gateway failed. See the platform's own log.")
 
     def _kept(self, upstream: Upstream) -> UpstreamConnection | None:
-        """Return a connection that was kept from another request, None when there is none or it is not to be used.
-
-        The application may be closing it just now. So it is not for what must not be sent twice, nor for what has
-        failed on one already.
-        """
+        """Return a connection that was kept from another request, None when there is none that may be used."""
+        # The application may be closing it just now: not for what must not be sent twice, or has failed on one.
         usable = self.request.is_repeatable and not self._repeated
         return self.client.gateway.idle_connection(upstream) if usable else None
 
