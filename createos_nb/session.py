@@ -73,6 +73,8 @@ def local(
         It could not be started; the message says why.
     InvalidArgument
         There is no such scenario; nothing was started.
+    Conflict
+        The scenario's project has the name of another project of yours.
     """
     require("local", "The embedded platform")
     from createos_nb.platform import service
@@ -87,5 +89,9 @@ def local(
     address = service.start(Path(state) if state is not None else None, ephemeral=ephemeral, options=options)
     client = Client(address.api_url, api_key=Path(address.key_file))
     if scenario is not None:
-        client.projects.run(loading)
+        try:
+            client.projects.run(loading)
+        except BaseException:
+            client.close()  # Nobody gets it who could.
+            raise
     return Workspace(client)

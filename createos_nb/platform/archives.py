@@ -19,6 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from createos_nb.errors import BadRequest
@@ -105,12 +106,31 @@ def unpack_zip(data: bytes, into: Path) -> None:
         _check_kind(entry)
         parts = names.take(entry.orig_filename)
         if not entry.is_dir():
-            executable = bool(entry.external_attr >> 16 & stat.S_IXUSR)
-            files.append(_File(parts, _inflation(data, entry), executable))
+            files.append(_File(parts, _inflation(data, entry), _is_executable(entry)))
     _check_layout(data, entries)
     if not files:
         raise BadRequest.answer("The archive has no files. Send at least one.")
     _write(files, into, allowed=min(MAX_TOTAL_BYTES, _RATIO_FREE_BYTES + _RATIO * len(data)))
+
+
+def unpack_kept(archive: Path, into: Path) -> None:
+    """Write the files of an archive that was made here, of an upload that was checked, to a fresh directory."""
+    with zipfile.ZipFile(archive) as kept:
+        entries = [entry for entry in kept.infolist() if not entry.is_dir()]
+        files = [
+            _File(tuple(entry.filename.split("/")), partial(_stored, kept, entry), _is_executable(entry))
+            for entry in entries
+        ]
+        _write(files, into, allowed=MAX_TOTAL_BYTES)
+
+
+def _stored(kept: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+    with kept.open(entry) as file:
+        yield from iter(partial(file.read, _CHUNK), b"")
+
+
+def _is_executable(entry: zipfile.ZipInfo) -> bool:
+    return bool(entry.external_attr >> 16 & stat.S_IXUSR)
 
 
 # --- names ------------------------------------------------------------------------------------------------

@@ -1,16 +1,24 @@
-"""Build logs: what each build printed, one file a deployment, readable while it is written."""
+"""Build logs: what each build printed, readable while it is written.
+
+A build that prints without end must not fill the disk, and the end of what it printed says why it failed: what is
+in between is left out, and said to be.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from createos_nb.api.deployments import BuildLogLine
 from createos_nb.platform.clock import Clock
 
-MAX_BYTES = 10_000_000
-"""What a log may take; a build that prints without end must not fill the disk."""
+MAX_BYTES = 5_000_000
+"""What the beginning of a log may take, and the end of it as well."""
+
+_Entry = tuple[int, str, str, str]
+"""Number, time, stage, line."""
 
 
 class BuildLogs:
@@ -19,7 +27,7 @@ class BuildLogs:
     Parameters
     ----------
     directory
-        Holds one file a deployment; made when missing.
+        Holds the files of each deployment: its beginning, and of a long one two with the end; made when missing.
     clock
         Of the platform.
     """
@@ -28,34 +36,67 @@ class BuildLogs:
         self._clock = clock
         directory.mkdir(mode=0o700, exist_ok=True)
         self._directory = directory
+        self._written: dict[str, int] = {}
 
     def write(self, deployment_id: str, stage: str, line: str) -> None:
         """Append a line; a full disk costs the line, not the build."""
-        entry = json.dumps([self._clock.now().isoformat(timespec="microseconds"), stage, line]) + "\n"
-        with suppress(OSError), self._path(deployment_id).open("ab", buffering=0) as file:
-            size = file.tell()
-            if size < MAX_BYTES and file.write(entry.encode()) < len(entry):
-                file.truncate(size)
+        entry: list[object] = [self._clock.now().isoformat(timespec="microseconds"), stage, line]
+        beginning, older, newer = self._paths(deployment_id)
+        with suppress(OSError):
+            if not beginning.exists() or beginning.stat().st_size < MAX_BYTES:
+                _append(beginning, entry)
+                return
+            if deployment_id not in self._written:
+                self._written[deployment_id] = max(
+                    (number for number, *_ in self._entries(deployment_id)), default=0
+                )
+            if newer.exists() and newer.stat().st_size >= MAX_BYTES // 2:
+                newer.replace(older)
+            self._written[deployment_id] += 1
+            _append(newer, [*entry, self._written[deployment_id]])
 
     def read(self, deployment_id: str, *, skip: int = 0) -> list[BuildLogLine]:
-        """Return the lines, oldest first, without the first ``skip``."""
-        path = self._path(deployment_id)
-        if not path.exists():
-            return []
-        with path.open(encoding="utf-8") as file:
-            # A line that is being written, or that a crash cut off, has no end yet.
-            whole = [line for line in file if line.endswith("\n")][skip:]
-            return [
-                BuildLogLine(
-                    deployment_id=deployment_id,
-                    ts=ts,
-                    stage=stage,
-                    line_number=number,
-                    log=text,
-                    created_at=ts,
-                )
-                for number, (ts, stage, text) in enumerate(map(json.loads, whole), skip + 1)
-            ]
+        """Return the lines, oldest first, without the first ``skip``; one stands for those that were left out."""
+        lines = []
+        before = 0
+        for number, ts, stage, text in self._entries(deployment_id):
+            if number > before + 1:
+                left_out = f"({number - before - 1:,} lines are left out here: the log is too long.)"
+                lines.append((number - 1, ts, stage, left_out))
+            lines.append((number, ts, stage, text))
+            before = number
+        return [
+            BuildLogLine(
+                deployment_id=deployment_id, ts=ts, stage=stage, line_number=number, log=text, created_at=ts
+            )
+            for number, ts, stage, text in lines
+            if number > skip
+        ]
 
-    def _path(self, deployment_id: str) -> Path:
-        return self._directory / f"{deployment_id}.jsonl"
+    def remove(self, deployment_id: str) -> None:
+        """Remove the log of a deployment that is gone."""
+        self._written.pop(deployment_id, None)
+        for path in self._paths(deployment_id):
+            path.unlink(missing_ok=True)
+
+    def _entries(self, deployment_id: str) -> Iterator[_Entry]:
+        for path in self._paths(deployment_id):
+            if path.exists():
+                with path.open(encoding="utf-8") as file:
+                    # A line that is being written, or that a crash cut off, has no end yet.
+                    for place, line in enumerate((line for line in file if line.endswith("\n")), 1):
+                        ts, stage, text, *number = json.loads(line)
+                        yield (number[0] if number else place), ts, stage, text
+
+    def _paths(self, deployment_id: str) -> tuple[Path, Path, Path]:
+        beginning = self._directory / f"{deployment_id}.jsonl"
+        return beginning, beginning.with_suffix(".older.jsonl"), beginning.with_suffix(".newer.jsonl")
+
+
+def _append(path: Path, entry: list[object]) -> None:
+    """Append an entry as a whole, or not at all."""
+    data = (json.dumps(entry) + "\n").encode()
+    with path.open("ab", buffering=0) as file:
+        size = file.tell()
+        if file.write(data) < len(data):
+            file.truncate(size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -28,6 +29,7 @@ from createos_nb.platform.scenarios import LOAD, load
 
 _NO_MORE = "All {} that this key may make now are used up. Wait {} s."
 _UPLOADS = frozenset(OPERATION.values())
+_BEARER = re.compile(r"\s*bearer\s+", re.IGNORECASE)
 _NO_KEY = "Send exactly one good API key, in the header X-Api-Key."
 
 _HANDLERS: Mapping[str, Callable[..., Awaitable[Any]]] = {
@@ -67,7 +69,7 @@ class Calls:
         """
         given = [*headers.getlist("x-api-key"), *headers.getlist("x-access-token")]
         if bearer:
-            given += [value.removeprefix("Bearer ") for value in headers.getlist("authorization")]
+            given += [_BEARER.sub("", value) for value in headers.getlist("authorization")]
         found = self._platform.store.user_of_key(given[0]) if len(given) == 1 else None
         return (found[0].id, found[1].id) if found is not None else None
 
@@ -111,8 +113,12 @@ class Calls:
         headers: dict[str, str] = {}
         try:
             identity = self.identity(request.headers, bearer=bearer)
-            upload = operation.name in _UPLOADS
-            wait, headers = self._budget.take(identity[1] if identity else "", upload=upload)
+            if identity is not None and operation.name not in HANDLERS:
+                # What CreateOS has no operation for, as a look at this platform's state, costs nothing there.
+                wait, headers = 0, self._budget.left(identity[1])
+            else:
+                upload = operation.name in _UPLOADS
+                wait, headers = self._budget.take(identity[1] if identity else "", upload=upload)
             if wait:
                 used_up = self._budget.used_up(identity[1] if identity else "")
                 raise RateLimited.answer(_NO_MORE.format(used_up, wait))

@@ -22,8 +22,12 @@ from createos_nb.platform.pipeline import Pipeline
 from createos_nb.platform.processes import StartFailed, Supervisor
 from createos_nb.platform.runtimelogs import RuntimeLogs
 from createos_nb.platform.serving import Serving
+from createos_nb.platform.standing import Standing
 from createos_nb.platform.store import Store
 from createos_nb.platform.variables import started_with
+
+_PLATFORM = "platform"
+"""Stands for a deployment in the log of an environment, for what no deployment printed."""
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +50,7 @@ class Lifecycle:
         pipeline: Pipeline,
     ) -> None:
         self.store = store
+        self.standing = Standing(store)
         self.serving = serving
         self.runtime_logs = runtime_logs
         self.pipeline = pipeline
@@ -74,7 +79,7 @@ class Lifecycle:
 
     async def _give_up(self, environment_id: str, deployment_id: str, last_lines: Sequence[str]) -> None:
         if not environment_id.startswith(PREFIX):
-            await once_there_is_room(partial(self.store.change, Deployment, deployment_id, status="crashing"))
+            await once_there_is_room(partial(self.standing.gave_up, environment_id, deployment_id))
         # After that, since they would be lost on a full disk.
         for line in last_lines:
             self.pipeline.build_logs.write(deployment_id, "run", line)
@@ -95,6 +100,8 @@ class Lifecycle:
         if self._latest[environment_id] is not asked:
             return  # Overtaken: what was asked for since follows.
         environment = self.store.get(Environment, environment_id)
+        if self.is_suspended(environment.project_id):
+            return  # It stays wanted until the project serves again.
         deployment = self.store.get(Deployment, deployment_id)
         variables = started_with(deployment, environment)
         live = {"project_deployment_id": deployment_id, "live_variables_json": variables, "asleep_at": None}
@@ -109,8 +116,10 @@ class Lifecycle:
                 self.store.change(Environment, environment_id, **live)
                 if self._latest[environment_id] is asked:
                     self.store.change(Environment, environment_id, wanted_deployment_id=None)
-                if live and deployment.status in {"sleeping", "crashing"}:
-                    self.store.change(Deployment, deployment_id, status="deployed")
+                if live:
+                    self.standing.runs(environment_id, deployment_id)
+                    if environment.project_deployment_id is not None:
+                        self.standing.tell(environment.project_deployment_id)
 
         await once_there_is_room(note)
         # A domain may have been added, or led elsewhere, while it was started.
@@ -130,7 +139,7 @@ class Lifecycle:
     async def _serve(self, environment: Environment, deployment_id: str, variables: Variables) -> None:
         written = self.store.artefact(deployment_id)
         resources = environment.resources
-        if self.store.get(Project, environment.project_id).status == "suspended":
+        if self.is_suspended(environment.project_id):
             raise StartFailed("The project is suspended.")
         if written is None or resources is None:
             raise StartFailed("There is nothing built that could be started. Upload it again.")
@@ -197,7 +206,9 @@ class Lifecycle:
 
     def _come_to_rest(self, environment_id: str) -> None:
         if self.stays(environment_id) and environment_id not in self._pending:
-            self.store.change(Environment, environment_id, status="active", wanted_deployment_id=None)
+            suspended = self.is_suspended(self.store.get(Environment, environment_id).project_id)
+            forgotten = {} if suspended else {"wanted_deployment_id": None}
+            self.store.change(Environment, environment_id, status="active", **forgotten)
 
     def stays(self, environment_id: str) -> bool:
         """Whether an environment is there, and is not being deleted."""
@@ -205,10 +216,14 @@ class Lifecycle:
 
     def say(self, environment_id: str, deployment_id: str | None, failure: StartFailed) -> None:
         """Write into the logs why something did not come about; its own last lines are there already."""
-        self.runtime_logs.write(environment_id, deployment_id or "platform", 0, failure.reason)
+        self.runtime_logs.write(environment_id, deployment_id or _PLATFORM, 0, failure.reason)
         if deployment_id is not None:
             for line in (*failure.last_lines, failure.reason):
                 self.pipeline.build_logs.write(deployment_id, "promote", line)
+
+    def is_suspended(self, project_id: str) -> bool:
+        """Whether a project is suspended; nothing of it is started then."""
+        return self.store.get(Project, project_id).status == "suspended"
 
     def suspend(self, project: Project) -> None:
         """Begin to stop everything that a project serves; its environments answer 503."""
@@ -221,20 +236,15 @@ class Lifecycle:
 
     async def _stop(self, environment_id: str) -> None:
         await self.serving.stop(environment_id)
-        self.route(environment_id)
+        if self.is_suspended(self.store.get(Environment, environment_id).project_id):
+            self.route(environment_id, asleep=True)
 
     def unsuspend(self, project: Project) -> None:
-        """Begin to serve again what was live."""
+        """Begin to serve again what was live, and then what was to go live meanwhile."""
         self.store.change(Project, project.id, status="active")
         for environment in self.store.find(Environment, project_id=project.id):
-            if self.store.sleeps(environment.id) and environment.status != "deleting":
-                self._begin(environment.id, partial(self._doze, environment.id), status="updating")
-            elif environment.project_deployment_id is not None and environment.status != "deleting":
-                self.promote(environment, self.store.get(Deployment, environment.project_deployment_id))
-
-    async def _doze(self, environment_id: str) -> None:
-        environment = self.store.get(Environment, environment_id)
-        self.serving.set_hosts(environment_id, self.hosts(environment), asleep=True)
+            if environment.status != "deleting":
+                self._take_up(environment)
 
     def delete_environment(self, environment: Environment) -> None:
         """Begin to delete an environment."""
@@ -247,9 +257,13 @@ class Lifecycle:
             with self.store.transaction():
                 for domain in self.store.find(Domain, environment_id=environment_id):
                     self.store.change(Domain, domain.id, environment_id=None)
-                project_id = self.store.get(Environment, environment_id).project_id
+                environment = self.store.get(Environment, environment_id)
                 self.store.remove(Environment, environment_id)
-            self.route_project(project_id)
+                self.standing.left(environment_id)
+                self.runtime_logs.remove(_PLATFORM, environment_id)
+                if environment.project_deployment_id is not None:
+                    self.standing.tell(environment.project_deployment_id)
+            self.route_project(environment.project_id)
 
     def delete_project(self, project: Project) -> None:
         """Begin to delete a project with all that is in it."""
@@ -268,6 +282,8 @@ class Lifecycle:
         await self.pipeline.discard(deployments)
         for deployment in deployments:
             self.store.remove(Deployment, deployment.id)
+            self.runtime_logs.remove(deployment.id)
+            self.pipeline.build_logs.remove(deployment.id)
         for domain in self.store.find(Domain, project_id=project_id):
             self.store.remove(Domain, domain.id)
         self.store.change(Project, project_id, status="deleted", deleted_at=self.store.clock.now())
@@ -282,10 +298,16 @@ class Lifecycle:
         leads = endpoints.front(self.store, project) == environment.id
         return [own, *(d.name for d in domains), *([endpoints.address_of(project)] if leads else ())]
 
-    def route(self, environment_id: str | None) -> None:
-        """Tell the gateway the names of an environment, after one of them changed."""
+    def route(self, environment_id: str | None, *, asleep: bool | None = None) -> None:
+        """Tell the gateway the names of an environment, after one of them changed.
+
+        Parameters
+        ----------
+        asleep
+            Whether it is to be woken when it is asked for; None for as before.
+        """
         for environment in self.store.find(Environment, id=environment_id) if environment_id else ():
-            self.serving.set_hosts(environment.id, self.hosts(environment))
+            self.serving.set_hosts(environment.id, self.hosts(environment), asleep=asleep)
 
     def route_project(self, project_id: str) -> None:
         """Tell the gateway all names of a project, once its own address may lead elsewhere."""
@@ -312,30 +334,23 @@ class Lifecycle:
             if environment.status == "deleting":
                 self.delete_environment(environment)
             else:
-                self.route(environment.id)
                 self._take_up(environment)
+        await asyncio.to_thread(self.pipeline.remove_strays, self.store.find(Deployment))
         for deployment in reversed(self.store.find(Deployment)):
             if deployment.status in UNFINISHED:
-                self.pipeline.build_logs.write(
-                    deployment.id, "prepare", "The platform was restarted; building it again."
-                )
-                self.pipeline.queue(deployment)
-        await asyncio.to_thread(self.pipeline.remove_strays, self.store.find(Deployment))
+                self.pipeline.queue(deployment, again=True)
 
     def _take_up(self, environment: Environment) -> None:
         """Serve again what was live, with the variables it had, and then what was being promoted."""
-        wanted = self.store.wanted(environment.id)
-        live = environment.project_deployment_id
-        if self.store.get(Project, environment.project_id).status == "suspended":
-            live = wanted = None
-        elif live is not None and self.store.sleeps(environment.id):
-            self.serving.set_hosts(environment.id, self.hosts(environment), asleep=True)
-            live = None
-        if live is not None:
+        wanted, live = self.store.wanted(environment.id), environment.project_deployment_id
+        suspended = self.is_suspended(environment.project_id)
+        sleeps = suspended or (live is not None and self.store.sleeps(environment.id))
+        self.route(environment.id, asleep=sleeps)
+        if live is not None and not sleeps:
             self._begin(environment.id, lambda: self._serve_again(environment, live), status="promoting")
-        if wanted is not None:
+        if wanted is not None and not suspended:
             self.promote(environment, self.store.get(Deployment, wanted))
-        if live is None and wanted is None:
+        elif live is None or sleeps:
             self.store.change(Environment, environment.id, status="active")
 
     async def _serve_again(self, environment: Environment, deployment_id: str) -> None:
@@ -343,7 +358,9 @@ class Lifecycle:
             await self.serve_live(environment)
         except StartFailed as failure:
             self.say(environment.id, deployment_id, failure)
-            self.store.change(Deployment, deployment_id, status="crashing")
+            self.standing.gave_up(environment.id, deployment_id)
+        else:
+            self.standing.runs(environment.id, deployment_id)
         self.route(environment.id)
 
     async def close(self) -> None:

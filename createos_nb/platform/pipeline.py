@@ -18,7 +18,7 @@ from createos_nb.api.environments import Environment
 from createos_nb.api.projects import Project, VcsSettings
 from createos_nb.errors import NotFound
 from createos_nb.platform import ports
-from createos_nb.platform.archives import unpack_files
+from createos_nb.platform.archives import unpack_files, unpack_kept
 from createos_nb.platform.buildlogs import BuildLogs
 from createos_nb.platform.builds import Artefact, build
 from createos_nb.platform.disk import once_there_is_room
@@ -104,9 +104,17 @@ class Pipeline:
         if task := self._builds.get(deployment.id):
             task.cancel()
 
-    def queue(self, deployment: Deployment) -> None:
-        """Build a deployment as soon as there is room."""
-        task = asyncio.create_task(self._build(deployment))
+    def queue(self, deployment: Deployment, *, again: bool = False) -> None:
+        """Build a deployment as soon as there is room.
+
+        Parameters
+        ----------
+        again
+            Whether a build of it was cut off; it begins with the files as they were uploaded.
+        """
+        if again:
+            self.build_logs.write(deployment.id, "prepare", "The platform was restarted; building it again.")
+        task = asyncio.create_task(self._build(deployment, again=again))
         self._builds[deployment.id] = task
         task.add_done_callback(lambda _: self._builds.pop(deployment.id, None))
 
@@ -209,7 +217,7 @@ class Pipeline:
             raise NotFound.answer("Its files were not kept.")
         return path
 
-    async def _build(self, deployment: Deployment) -> None:
+    async def _build(self, deployment: Deployment, *, again: bool) -> None:
         def log(stage: str, line: str) -> None:
             self.build_logs.write(deployment.id, stage, line)
 
@@ -217,6 +225,8 @@ class Pipeline:
             await self.transitions.leave("deployment", "queue")
             async with self._slots:
                 self._store.change(Deployment, deployment.id, status="building")
+                if again:
+                    await self._unpack_again(deployment.id)
                 artefact = await build(
                     self._sources / deployment.id,
                     _build_settings(deployment.settings or VcsSettings()),
@@ -245,6 +255,12 @@ class Pipeline:
             await self._fail(deployment.id, "error")
         else:
             await once_there_is_room(partial(self._succeed, deployment))
+
+    async def _unpack_again(self, deployment_id: str) -> None:
+        archive = self._archives / f"{deployment_id}.zip"
+        if archive.is_file():  # Else it was uploaded before archives were kept.
+            await self._remove_source(deployment_id)
+            await asyncio.to_thread(unpack_kept, archive, self._sources / deployment_id)
 
     def _succeed(self, deployment: Deployment) -> None:
         # One transaction: a crash must not leave it built, and forgotten by those that follow it.

@@ -18,7 +18,7 @@ from createos_nb.api.deployments import Deployment
 from createos_nb.api.environments import Environment
 from createos_nb.api.projects import Project
 from createos_nb.api.secret import Secret
-from createos_nb.errors import Conflict, PlatformError
+from createos_nb.errors import Conflict, PlatformError, Unprocessable
 from createos_nb.platform.buildlogs import BuildLogs
 from createos_nb.platform.clock import Clock
 from createos_nb.platform.downloads import Downloads
@@ -216,6 +216,13 @@ class Context:
     def project(self, project_id: str) -> Project:
         """Return a project of this user that is not deleted, or raise `NotFound`."""
         return self.store.get(Project, project_id, user_id=self.user_id, deleted_at=None)
+
+    def active_project(self, project_id: str) -> Project:
+        """Return a project of this user, or raise `NotFound`, or `Unprocessable` when it serves nothing."""
+        project = self.project(project_id)
+        if project.status != "active":
+            raise Unprocessable.answer(f"The project is {project.status}.")
+        return project
 
     def environment(self, project_id: str, environment_id: str) -> Environment:
         """Return an environment of a project of this user, or raise `NotFound`."""

@@ -123,6 +123,17 @@ class RuntimeLogs:
                 deleted += 1
         return deleted
 
+    def remove(self, deployment_id: str, environment_id: str | None = None) -> None:
+        """Remove what a deployment printed, on one environment or on every one."""
+        environment = "*" if environment_id is None else _checked(environment_id)
+        pattern = f"{environment}/{_checked(deployment_id)}.log"
+        for path in (*self._directory.glob(pattern), *self._directory.glob(f"{pattern}.*")):
+            if path in self._open:
+                self._open.pop(path).close()
+            path.unlink(missing_ok=True)
+            with suppress(OSError):  # There is more in it.
+                path.parent.rmdir()
+
     def close(self) -> None:
         """Close every file; a later line opens its own again."""
         while self._open:

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
 import sys
 import time
@@ -196,8 +197,13 @@ def _python_requirements(shop: Workshop) -> str | None:
         lines = shop.text("requirements.txt").splitlines()
         asked = any(line.strip() and not line.lstrip().startswith("#") for line in lines)
         return "python -m pip install -r requirements.txt" if asked else None
-    asked = bool({"project", "build-system"} & shop.parsed("pyproject.toml", tomllib.loads).keys())
-    return "python -m pip install ." if asked else None
+    described = shop.parsed("pyproject.toml", tomllib.loads)
+    project = described.get("project", {})
+    if "build-system" in described or (project and (project.get("dynamic") or (shop.directory / "src").is_dir())):
+        return "python -m pip install ."
+    # An application that is no package: setuptools refuses to guess which of its directories would be one.
+    needed = project.get("dependencies")
+    return shlex.join(("python", "-m", "pip", "install", *map(str, needed))) if needed else None
 
 
 async def _interpreter(version: str) -> str:
@@ -290,6 +296,10 @@ def _site(shop: Workshop, framework: Framework | None) -> Path | None:
 
 
 async def _static(shop: Workshop, _version: str, framework: Framework | None) -> tuple[str, ...]:
+    if shop.settings.run_command:
+        shop.log(
+            "prepare", "A static site is served as it is: runCommand is not used. Another runtime would run it."
+        )
     await _installed(shop, "npm")
     site = _site(shop, framework)
     return _served(site or shop.inside(shop.settings.build_dir, "buildDir"), single_page=site is not None)

@@ -16,7 +16,7 @@ from createos_nb.api.deployments import UNFINISHED, Deployment
 from createos_nb.api.environments import Environment, EnvironmentSettings, Resources
 from createos_nb.api.operation import Operation
 from createos_nb.api.projects import Project, UploadSettings
-from createos_nb.errors import InvalidArgument, NotFound, Unprocessable
+from createos_nb.errors import Conflict, InvalidArgument, NotFound, Unprocessable
 from createos_nb.platform import fleet
 from createos_nb.platform.applications import shop
 from createos_nb.platform.archives import unpack_files
@@ -26,6 +26,7 @@ from createos_nb.platform.platform import Context
 
 DAY_S = 86_400
 _LOOK_S = 0.02
+_BEGUN = "begun"
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,8 @@ async def load(context: Context, *, name: str) -> str:
     ------
     NotFound
         There is no such scenario.
+    Conflict
+        The name of its project is that of another project of the user.
     Unprocessable
         Something of it could not be built.
     """
@@ -144,9 +147,30 @@ async def load(context: Context, *, name: str) -> str:
         scenario = SCENARIOS[checked(name)]
     except InvalidArgument as error:
         raise NotFound.answer(str(error)) from None
-    if not context.store.find(Project, unique_name=scenario.project, user_id=context.user_id, status="active"):
-        await scenario.load(context, scenario.project)
+    async with context.lifecycle.lock(f"scenario {name}"):
+        if not await _is_there(context, scenario.project):
+            await scenario.load(context, scenario.project)
     return scenario.summary
+
+
+async def _is_there(context: Context, name: str) -> bool:
+    """Whether a scenario's project is there as a whole; what a load that was cut off left is removed."""
+    found = context.store.find(Project, unique_name=name, user_id=context.user_id, deleted_at=None)
+    for project in found:
+        begun = context.store.fact(_progress(project.id)) == _BEGUN
+        if begun and project.status != "deleting":
+            context.lifecycle.delete_project(project)
+        if begun or project.status == "deleting":
+            while context.store.get(Project, project.id).deleted_at is None:
+                await asyncio.sleep(_LOOK_S)
+            return False
+        made = context.store.find(Deployment, project_id=project.id)
+        if not any("generated" in (deployment.source or {}) for deployment in made):
+            raise Conflict.answer(
+                f"You have a project {name!a} that no scenario made, and the scenario's has that name. "
+                "Delete yours, or load the scenario into another state directory."
+            )
+    return bool(found)
 
 
 async def _shop(context: Context, name: str, targets: tuple[str, ...], releases: list[_Release]) -> None:
@@ -161,6 +185,7 @@ async def _shop(context: Context, name: str, targets: tuple[str, ...], releases:
         app_id=None,
         enabled_security_scan=False,
     )
+    context.store.remember(_progress(created.id), _BEGUN)
     made = [await _environment(context, created.id, target) for target in targets]
     now_s = context.platform.clock.time()
     ends_s = [now_s - later.since_s for later in releases[1:]] + [now_s]
@@ -173,6 +198,11 @@ async def _shop(context: Context, name: str, targets: tuple[str, ...], releases:
                 environment_id, deployment, start_s, end_s, per_minute=2 + 10 * place, statuses=release.statuses
             )
             await asyncio.to_thread(write, await context.platform.access_log(), [history])
+    context.store.remember(_progress(created.id), "whole")
+
+
+def _progress(project_id: str) -> str:
+    return f"scenario's project {project_id}"
 
 
 async def _environment(context: Context, project_id: str, name: str) -> str:

@@ -25,7 +25,10 @@ RESTARTS_WITHIN_S = 600.0
 """A replica that ran well in between is given up, too, when it would be restarted more often than this."""
 
 _HEALTHY_AGAIN_S = 60.0
-_DRAIN_WITHIN_S = 10.0
+_DRAIN_WITHIN_S = 70.0
+"""Longer than the gateway waits for an answer, so that what it granted is not cut off; what never ends, is."""
+_GIVE_WAY_WITHIN_S = 10.0
+"""Less where nothing answers meanwhile: the next version cannot start before this one has ended."""
 
 
 @dataclass(eq=False)
@@ -105,7 +108,7 @@ class Serving:
         """Serve a deployment: start its replicas, then switch to them at once, then end the old ones.
 
         Requests under way are answered by the replica that has them. The old replicas end in the
-        background, after their last request and at most ten seconds later.
+        background, after their last request and at most 70 seconds later.
 
         An application that ignores ``PORT`` cannot run twice at once: the old one ends before the new one
         starts, and comes back if that fails.
@@ -192,7 +195,14 @@ class Serving:
             served.replicas = replicas
             self._retire(served, surplus)
 
-    async def sleep(self, environment_id: str, hosts: Sequence[str], *, unused_since: float = math.inf) -> bool:
+    async def sleep(
+        self,
+        environment_id: str,
+        hosts: Sequence[str],
+        *,
+        unused_since: float = math.inf,
+        within_s: float = _DRAIN_WITHIN_S,
+    ) -> bool:
         """End what an environment serves after the requests under way; it is started when it is asked for.
 
         Parameters
@@ -201,6 +211,8 @@ class Serving:
             By which it is asked for.
         unused_since
             Leave it when it was used after this time, in unix seconds.
+        within_s
+            Seconds after which a request under way is cut off.
 
         Returns
         -------
@@ -214,7 +226,7 @@ class Serving:
             # Once more: a replica that ended meanwhile, or came back, has set what answers.
             self._routes.replace(environment_id, hosts, (), asleep=True)
             if served is not None:
-                await asyncio.gather(*(self._drain(process) for process in served.processes.values()))
+                await asyncio.gather(*(self._drain(process, within_s) for process in served.processes.values()))
             return True
 
     async def stop(self, environment_id: str) -> None:
@@ -240,11 +252,17 @@ class Serving:
         """The environments that serve something."""
         return tuple(self._served)
 
-    def set_hosts(self, environment_id: str, hosts: Sequence[str], *, asleep: bool = False) -> None:
-        """Set the hosts by which an environment is reached; while it serves nothing they answer 503, or wake it."""
+    def set_hosts(self, environment_id: str, hosts: Sequence[str], *, asleep: bool | None = None) -> None:
+        """Set the hosts by which an environment is reached.
+
+        Parameters
+        ----------
+        asleep
+            Whether they wake it while it serves nothing, or answer 503; None for as before.
+        """
         served = self._served.get(environment_id)
         if served is None:
-            self._routes.replace(environment_id, hosts, (), asleep=asleep or None)
+            self._routes.replace(environment_id, hosts, (), asleep=asleep)
         else:
             served.hosts = tuple(hosts)
             self._route(served)
@@ -284,7 +302,7 @@ class Serving:
         # One that is being changed is left alone: it may be waiting for this one in turn.
         idle = [served for served in held if not self._lock(served.environment_id).locked()]
         for served in idle:
-            await self.sleep(served.environment_id, served.hosts)
+            await self.sleep(served.environment_id, served.hosts, within_s=_GIVE_WAY_WITHIN_S)
         return bool(idle)
 
     async def _start_instead(self, old: _Served, new: _Served) -> None:
@@ -292,7 +310,7 @@ class Serving:
         processes = tuple(old.processes.values())
         old.processes.clear()
         self._route(old)
-        await asyncio.gather(*(self._drain(process) for process in processes))
+        await asyncio.gather(*(self._drain(process, _GIVE_WAY_WITHIN_S) for process in processes))
         # Not served meanwhile: a replica of it that ended just now is not to come back.
         del self._served[old.environment_id]
         try:
@@ -328,10 +346,10 @@ class Serving:
         if self._served.get(served.environment_id) is served:
             self._route(served)
 
-    async def _drain(self, process: Process) -> None:
+    async def _drain(self, process: Process, within_s: float = _DRAIN_WITHIN_S) -> None:
         try:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._routes.drained(process), _DRAIN_WITHIN_S)
+                await asyncio.wait_for(self._routes.drained(process), within_s)
         finally:
             await self._supervisor.stop(process)
 

@@ -1,7 +1,4 @@
-"""Sleep: environments that nobody asks for have no processes; the next request starts them again.
-
-A deployment is ``sleeping`` while it sleeps on every environment that it is live on.
-"""
+"""Sleep: environments that nobody asks for have no processes; the next request starts them again."""
 
 from __future__ import annotations
 
@@ -119,9 +116,7 @@ class Sleep:
     def _note(self, environment_id: str, deployment_id: str) -> None:
         with self._store.transaction():
             self._store.change(Environment, environment_id, asleep_at=self._clock.now())
-            live = self._store.find(Environment, project_deployment_id=deployment_id)
-            if all(self._store.sleeps(environment.id) for environment in live):
-                self._store.change(Deployment, deployment_id, status="sleeping")
+            self._lifecycle.standing.runs(environment_id, deployment_id)
 
     # --- awake --------------------------------------------------------------------------------------------
 
@@ -167,6 +162,10 @@ class Sleep:
     async def _wake(self, environment_id: str) -> str | None:
         async with self._lifecycle.lock(environment_id):
             own = environment_id.startswith(PREFIX)
+            if not own and any(
+                self._lifecycle.is_suspended(each.project_id) for each in self._live(environment_id)
+            ):
+                return "The project is suspended. Unsuspend it, and it answers again."
             if environment_id not in self._routes.asleep if own else not self._store.sleeps(environment_id):
                 return None
             tried_at, reason = self._failed.get(environment_id, (-math.inf, ""))
@@ -179,6 +178,7 @@ class Sleep:
                     reason = f"It did not start. {failure.reason} See the logs of the deployment."
                     self._failed[environment_id] = self._clock.time(), reason
                     return reason
+                self._lifecycle.standing.answers(environment_id.removeprefix(PREFIX))
             for environment in self._live(environment_id):
                 deployment_id = str(environment.project_deployment_id)
                 try:
@@ -187,12 +187,12 @@ class Sleep:
                     reason = f"It did not wake up. {failure.reason} See the build log of the deployment."
                     self._failed[environment_id] = self._clock.time(), reason
                     self._lifecycle.say(environment_id, deployment_id, failure)
-                    self._store.change(Deployment, deployment_id, status="crashing")
+                    self._lifecycle.standing.gave_up(environment_id, deployment_id)
                     return reason
                 self._failed.pop(environment_id, None)
                 with self._store.transaction():
                     self._store.change(Environment, environment_id, asleep_at=None)
-                    self._store.change(Deployment, deployment_id, status="deployed")
+                    self._lifecycle.standing.runs(environment_id, deployment_id)
                 # A domain may have been added, or led elsewhere, while it was started.
                 self._lifecycle.route(environment_id)
         return None

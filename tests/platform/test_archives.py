@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import shutil
 import stat
 import struct
 import warnings
 import zipfile
 import zlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -75,6 +77,16 @@ def test_a_zip_is_written_as_it_is(into):
 def test_a_file_that_may_be_executed_stays_so(into):
     archives.unpack_zip(zipped(("run", b"#!/bin/sh"), change=mode(stat.S_IFREG | 0o755)), into)
     assert (into / "run").stat().st_mode & 0o777 == 0o755
+
+
+def test_what_is_kept_of_an_upload_comes_back_as_it_was(into):
+    archives.unpack_zip(zipped(("pages/run", b"#!/bin/sh"), change=mode(stat.S_IFREG | 0o755)), into)
+    (into / "ü.txt").write_bytes(b"plain")
+    kept = shutil.make_archive(str(into.with_name("kept")), "zip", into)
+    again = into.with_name("again")
+    archives.unpack_kept(Path(kept), again)
+    assert tree(again) == tree(into) == {"pages/run": b"#!/bin/sh", "ü.txt": b"plain"}
+    assert [(again / name).stat().st_mode & 0o111 for name in ("pages/run", "ü.txt")] == [0o111, 0]
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["stored", "deflated"])

@@ -147,6 +147,22 @@ async def test_without_requirements_nothing_is_installed(source, log, requiremen
     assert not os.path.exists(f"{artefact.environment['VIRTUAL_ENV']}/bin/pip")
 
 
+async def test_of_an_application_that_is_no_package_what_it_needs_is_installed(source, log):
+    files = {
+        "main.py": "",
+        "one/a.py": "",
+        "two/b.py": "",
+        "pyproject.toml": '[project]\nname = "x"\nversion = "1"\n',
+    }
+    await build(source(files), BuildSettings(runtime="python"), log)
+    assert not [line for stage, line in log.lines if stage == "install"]
+    files["pyproject.toml"] += "dependencies = [\"no-such-package>=1; python_version > '3'\"]\n"
+    settings = BuildSettings(runtime="python", build_vars={"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""})
+    with pytest.raises(BuildFailed, match="install command ended with exit code 1"):
+        await build(source(files), settings, log)
+    assert "No matching distribution found for no-such-package>=1" in str(log)
+
+
 async def test_a_failing_install_fails_the_build_and_its_lines_are_kept(source, log):
     files = {
         "main.py": "",
@@ -187,6 +203,11 @@ async def test_a_node_application_is_built_and_runs(source, log, run):
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip("v\n")
     assert f"It runs on node {version}" in str(log)
     assert (await (await run(artefact))("/"))[2] == "made"
+
+
+async def test_a_run_command_of_a_static_site_is_said_to_be_unused(source, log):
+    await build(source({"index.html": ""}), BuildSettings(runtime="static", run_command="npm start"), log)
+    assert "runCommand is not used" in str(log)
 
 
 async def test_a_static_site_is_served_with_its_types_and_nothing_hidden(source, log, run):

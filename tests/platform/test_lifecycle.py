@@ -79,7 +79,9 @@ def test_of_assignments_in_a_row_the_last_one_survives_a_crash_in_the_middle(own
 
 
 def test_an_interrupted_build_is_taken_up_again(own):
-    command = "test -e again || { touch again; echo asleep; sleep 600; }"
+    again = own.state.with_name("again")
+    # What the first one left is not there for the second.
+    command = f"mkdir left && {{ test -e {again} || {{ touch {again}; rm main.py; echo asleep; sleep 600; }}; }}"
     site = make_site(own.start(), "interrupted", build_command=command)
     deployment_id = site.begin(echo())
     eventually(lambda: "asleep" in site.log(deployment_id).splitlines())

@@ -80,6 +80,7 @@ def test_a_suspended_project_serves_nothing_until_it_is_unsuspended(site):
     site.live(site.deploy(echo()).id)
     site.client.projects.suspend(site.project_id)
     eventually(lambda: site.visit().status_code == 503)
+    assert site.visit().text.startswith("The project is suspended. Unsuspend it")
     assert site.client.projects.get(site.project_id).status == "suspended"
     with pytest.raises(Unprocessable, match="The project is suspended"):
         site.begin(echo())
@@ -88,6 +89,34 @@ def test_a_suspended_project_serves_nothing_until_it_is_unsuspended(site):
     site.client.projects.unsuspend(site.project_id)
     eventually(lambda: site.visit().status_code == 200)
     assert site.client.projects.get(site.project_id).status == "active"
+
+
+def test_what_is_unsuspended_has_the_variables_it_was_deployed_with(site):
+    deployment = site.deploy(echo())
+    site.live(deployment.id)
+    site.client.environments.update_variables(*site.target, run_envs={"WORD": "later"})
+    site.client.projects.suspend(site.project_id)
+    site.live()
+    with pytest.raises(Unprocessable, match="The project is suspended"):
+        site.client.environments.assign_deployment(*site.target, deployment_id=deployment.id)
+    site.client.projects.unsuspend(site.project_id)
+    site.live(deployment.id)
+    assert "WORD" not in site.visit().json()["variables"]
+    assert site.client.deployments.get(site.project_id, deployment.id).status == "deployed"
+
+
+def test_what_was_built_while_the_project_was_suspended_goes_live_afterwards(site):
+    first = site.deploy(echo(1))
+    site.live(first.id)
+    site.client.projects.update_settings(site.project_id, build_command="sleep 1.5")
+    second = site.begin(echo(2))
+    site.client.projects.suspend(site.project_id)
+    assert site.client.deployments.wait(site.project_id, second, timeout_s=60).status == "deployed"
+    site.live()
+    assert site.visit().status_code == 503
+    site.client.projects.unsuspend(site.project_id)
+    site.live(second)
+    assert site.visit().json()["version"] == 2
 
 
 @pytest.fixture

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
+from contextlib import suppress
 
 import psutil
 import pytest
 
 import createos_nb as cos
-from createos_nb.errors import InvalidArgument
+from createos_nb.errors import Conflict, CreateOSError, InvalidArgument
 from createos_nb.platform import service
 from createos_nb.platform.accesslog import AccessLog
 from createos_nb.platform.history import History, write
 from createos_nb.platform.scenarios import DAY_S
-from tests.platform.conftest import applications, visit
+from tests.platform.conftest import applications, eventually, make_site, visit
 
 MIDNIGHT = 1_800_000_000 // DAY_S * DAY_S
 
@@ -94,6 +98,31 @@ def test_a_scenario_that_is_there_is_not_loaded_twice(local):
     assert list(local("quickstart").deployments()["deployment_id"]) == list(before["deployment_id"])
     made = ws.api.deployments.list(before["project_id"].iloc[0])[0]
     assert made.source["generated"] == "its time is made up, by a scenario"
+
+
+def test_a_scenario_whose_loading_was_cut_off_is_loaded_as_a_whole(local, tmp_path):
+    ws = local()
+    loading = threading.Thread(target=lambda: suppress_all(local, "bad-deploy"))
+    loading.start()
+    eventually(lambda: len(ws.projects()) and len(ws.deployments()))
+    os.kill(service.status(tmp_path / "state").pid, signal.SIGKILL)
+    loading.join()
+    production = local("bad-deploy")["shop/production"]
+    assert list(production.deployments()["version"]) == ["v3", "v2", "v1"]
+    assert production.analytics.summary(since="24h").iloc[0].requests > 5_000
+
+
+def suppress_all(work, *arguments):
+    with suppress(CreateOSError):
+        work(*arguments)
+
+
+def test_a_project_of_ones_own_is_not_taken_for_a_scenarios(local):
+    ws = local()
+    make_site(ws.api, "hello")
+    with pytest.raises(Conflict, match=r"a project 'hello' that no scenario made.*Delete yours"):
+        local("quickstart")
+    assert list(ws.projects()["project"]) == ["hello"]
 
 
 def test_a_scenario_that_is_not_known_starts_nothing(local, tmp_path):

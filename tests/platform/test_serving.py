@@ -17,6 +17,7 @@ from createos_nb.platform import serving as module
 from createos_nb.platform.builds import Artefact
 from createos_nb.platform.clock import Clock
 from createos_nb.platform.entrance import Entrance
+from createos_nb.platform.gateway.server import ANSWER_WITHIN_S
 from createos_nb.platform.processes import PortTaken, StartFailed, Supervisor
 from createos_nb.platform.runtimelogs import RuntimeLogs
 from createos_nb.platform.serving import Serving
@@ -154,6 +155,10 @@ async def test_a_request_under_way_is_answered_by_the_replica_that_has_it(serve,
     old = (await slow)[1]
     assert old["version"] == "v1"
     await until(lambda: not psutil.pid_exists(old["pid"]))
+
+
+def test_what_the_gateway_grants_an_application_a_switch_grants_it_too():
+    assert module._DRAIN_WITHIN_S > ANSWER_WITHIN_S
 
 
 async def test_a_deployment_that_does_not_start_leaves_the_old_one_serving(serve, serving, get, tmp_path):

@@ -95,6 +95,7 @@ async def wake(context: Context, *, project_id: str, deployment_id: str) -> str:
     deployment = context.deployment(project_id, deployment_id)
     if deployment.status != "sleeping":
         raise Unprocessable.answer(f"Deployment {deployment.version} is {deployment.status}, and does not sleep.")
+    context.active_project(project_id)
     if not context.platform.sleep.wake(deployment):
         context.pipeline.wake(deployment)
     return "Deployment is waking up"
@@ -118,9 +119,7 @@ def _upload_project(context: Context, project_id: str) -> Project:
     project = context.project(project_id)
     if project.type != "upload":
         raise Unprocessable.answer(f"A project of type {project.type} takes no uploads.")
-    if project.status != "active":
-        raise Unprocessable.answer(f"The project is {project.status}.")
-    return project
+    return context.active_project(project_id)
 
 
 async def build_logs(

@@ -35,8 +35,7 @@ async def create(
     project = context.project(project_id)
     if (branch is not None) != (project.type == "vcs"):
         raise BadRequest.answer("An environment of a vcs project follows a branch; of the other types, none.")
-    if project.status != "active":
-        raise Unprocessable.answer(f"The project is {project.status}.")
+    context.active_project(project_id)
     checked(settings.run_envs)
     host = f"{unique_name}.{project.unique_name}.localhost"
     if context.store.find(Domain, name=host):
@@ -133,6 +132,7 @@ async def assign_deployment(context: Context, *, project_id: str, environment_id
             f"Deployment {deployment.version} is {deployment.status}; only a deployed or sleeping one can serve."
         )
     _refuse_if_deleting(environment)
+    context.active_project(project_id)
     context.lifecycle.promote(environment, deployment)
     return "Deployment is being assigned to the environment"
 

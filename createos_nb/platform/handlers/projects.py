@@ -192,10 +192,7 @@ async def update(
 
 async def suspend(context: Context, *, project_id: str) -> str:
     """Begin to stop everything that a project serves."""
-    project = context.project(project_id)
-    if project.status != "active":
-        raise Unprocessable.answer(f"The project is {project.status}.")
-    context.lifecycle.suspend(project)
+    context.lifecycle.suspend(context.active_project(project_id))
     return "Project suspended"
 
 
