@@ -135,14 +135,22 @@ def traffic(store: Store, client: Client, one: Target, wanted: Wanted) -> list[s
         window = TimeRange(_moment(asked), _moment(end))
         rows = schema.requests_over_time_rows(*one.names, window, answer, now=_moment(end))
         frame = TRAFFIC.kind.frame(rows, complete=answer.complete)
-        begun = frame[frame["timestamp"] >= _moment(start)]
+        interval_s = int(frame["interval_s"].iloc[0]) if len(frame) else UNKNOWN_INTERVAL_S
+        first = _beginning(start, asked, interval_s if len(frame) else 1, held)
+        begun = frame[frame["timestamp"] >= _moment(first)]
         # An interval that is cut by the end of the window is for the next run; so is one whose first request
         # has not come yet, where the platform leaves out intervals without any.
         over = min([end, *(int(at.timestamp()) for at in begun.loc[begun["partial"], "timestamp"])])
-        over -= over % (int(frame["interval_s"].iloc[0]) if len(frame) else UNKNOWN_INTERVAL_S)
-        if over > start:
-            written.append(_write(store, TRAFFIC, one, (start, over), begun[begun["timestamp"] < _moment(over)]))
+        over -= over % interval_s
+        if over > first:
+            written.append(_write(store, TRAFFIC, one, (first, over), begun[begun["timestamp"] < _moment(over)]))
     return written
+
+
+def _beginning(start: int, asked: int, interval_s: int, held: Sequence[Span]) -> int:
+    """Return where the interval begins that a time falls into, if it was asked for and nothing of it is held."""
+    first = start - start % interval_s
+    return first if first >= asked and not any(begin < start and end > first for begin, end in held) else start
 
 
 def windows(store: Store, client: Client, one: Target, wanted: Wanted) -> list[schema.Row]:

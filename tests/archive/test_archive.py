@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import os
 import subprocess
 import sys
+import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import fsspec
 import httpx
@@ -125,6 +129,45 @@ def test_a_later_run_goes_on_where_the_last_one_ended(later, shop, tmp_path):
     assert kept["requests"].sum() == statuses.total()
     raw = archive.logs().order_by("at", "line").to_pandas()["raw"].tolist()
     assert raw == later(0)[chosen].logs(since="1h")["raw"].tolist()
+
+
+class FiveMinutes(http.server.BaseHTTPRequestHandler):
+    """A platform that sums its requests to five minutes: seven in each that it was asked for the beginning of."""
+
+    def do_GET(self):
+        query = {name: int(values[0]) for name, values in parse_qs(urlsplit(self.path).query).items()}
+        rows = [
+            {"timestamp": at, "count": 7, "status2xx": 7, "status3xx": 0, "status4xx": 0, "status5xx": 0}
+            for at in range(-(-query["start"] // 300) * 300, query["end"], 300)
+        ]
+        content = json.dumps({"status": "success", "data": rows}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def five_minutes():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), FiveMinutes) as server:
+        threading.Thread(target=server.serve_forever).start()
+        with Client(f"http://127.0.0.1:{server.server_port}", api_key="a-key") as client:
+            yield client
+        server.shutdown()
+
+
+def test_there_is_no_hole_at_a_seam_though_the_intervals_are_longer_than_a_minute(five_minutes, tmp_path, shop):
+    [one] = Workspace(shop.client)[f"{shop.project}/production"].targets()
+    store, noon = Store(str(tmp_path)), 1_767_268_800
+    for start, end in [(noon + 1090, noon + 2000), (noon + 50, noon + 1090), (noon + 2000, noon + 3600)]:
+        collection.traffic(store, five_minutes, one, collection.Wanted(start, end, resumes=False))
+    kept = Archive(tmp_path).traffic().order_by("timestamp").to_pandas()
+    seconds = [int(at.timestamp()) - noon for at in kept["timestamp"]]
+    assert seconds == list(range(0, 3600, 300))
 
 
 def test_what_lies_before_the_archive_can_be_collected_later(later, shop, tmp_path):
