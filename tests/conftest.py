@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -32,6 +34,35 @@ def home(tmp_path, monkeypatch):
     home.mkdir(mode=0o700)
     monkeypatch.setenv("CREATEOS_NB_HOME", str(home))
     return home
+
+
+@pytest.fixture
+def figures(request):
+    """Takes what is printed within it for people; it stands at the end of the run, whoever ran the test."""
+
+    @contextmanager
+    def figures() -> Iterator[None]:
+        printed = io.StringIO()
+        with redirect_stdout(printed):
+            yield
+        request.node.user_properties.append(("figures", printed.getvalue().strip("\n")))
+
+    return figures
+
+
+def pytest_terminal_summary(terminalreporter):
+    told = [
+        (report.nodeid, text)
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, ())
+        if report.when == "call"
+        for name, text in report.user_properties
+        if name == "figures"
+    ]
+    if told:
+        terminalreporter.section("figures")
+        for test, text in told:
+            terminalreporter.write_line(f"{test}\n{text}\n")
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ def fleet(tmp_path_factory):
         ws.api.close()
 
 
-def test_an_inventory_and_the_last_hour_of_a_fleet_cost_few_requests_and_say_so_before(fleet, capsys):
+def test_an_inventory_and_the_last_hour_of_a_fleet_cost_few_requests_and_say_so_before(fleet, figures):
     said = {name: getattr(fleet.explain(), name)().iloc[-1] for name in INVENTORY}
     began = time.perf_counter()
     with counted(fleet.api) as sent:
@@ -41,7 +41,7 @@ def test_an_inventory_and_the_last_hour_of_a_fleet_cost_few_requests_and_say_so_
     assert least <= requests <= least + 60  # selecting lists the projects and their environments once more
     waits = everything.explain().analytics.summary(since="1h")["documented_s"].iloc[-1]
     assert waits == 60
-    with capsys.disabled():
+    with figures():
         print(
             f"\nfleet: {requests} requests in {seconds:.1f} s ({requests / seconds:.0f}/s); "
             f"the summary alone would take the documented budget {waits:.0f} s"

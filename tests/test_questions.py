@@ -472,7 +472,7 @@ class Mixed:
         pass
 
 
-def test_every_target_is_a_row_or_an_error_however_failures_mix(both, capsys):
+def test_every_target_is_a_row_or_an_error_however_failures_mix(both, figures):
     """Of SAFETY's 1,000 mixes over 50 projects a twenty-fifth; CREATEOS_NB_SOAK=1 makes them all."""
     mixes, one = 1000 if os.environ.get("CREATEOS_NB_SOAK") else 40, both.targets()[0]
     environments = [one.environment.model_copy(update={"id": str(n)}) for n in range(50)]
@@ -502,7 +502,7 @@ def test_every_target_is_a_row_or_an_error_however_failures_mix(both, capsys):
                     question(strict=True)
                 assert len(raised.value.frame) == well
     assert lost == 0
-    with capsys.disabled():
+    with figures():
         print(f"\nH14: {mixes} mixes of 50 targets, lost {lost}")
 
 

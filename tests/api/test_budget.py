@@ -235,7 +235,7 @@ print("\\n".join(lines))
 """
 
 
-def test_processes_and_threads_on_one_key_are_never_refused_and_leave_little_unused(tmp_path, capsys):
+def test_processes_and_threads_on_one_key_are_never_refused_and_leave_little_unused(tmp_path, figures):
     """Of SAFETY's 16 processes of 8 threads over 3 hours a part; CREATEOS_NB_SOAK=1 takes them all."""
     processes, hours = (16, 3) if os.environ.get("CREATEOS_NB_SOAK") else (4, 1.5)
     command = [sys.executable, "-c", WORKER, str(tmp_path / "b.sqlite3"), str(1_000_000 + hours * HOUR_S)]
@@ -260,7 +260,7 @@ def test_processes_and_threads_on_one_key_are_never_refused_and_leave_little_unu
     assert most_within(uploads, MINUTE_S) <= DOCUMENTED.uploads
     worst = [most_within(times, MINUTE_S), most_within(times, HOUR_S), most_within(uploads, MINUTE_S)]
     used = len(times) / (DOCUMENTED.hour * math.ceil(hours))
-    with capsys.disabled():
+    with figures():
         print(f"\nH04: {processes} processes of 8 threads, {hours} h: at most {worst} in a window, {used:.0%} used")
     # The first hour's places are all taken in its first ten minutes, the second hour's in its.
     assert len(times) >= 0.9 * DOCUMENTED.hour * math.ceil(hours)

@@ -17,7 +17,7 @@ INVENTORY = 915
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_click_does_not_wait_for_an_inventory_and_the_inventory_ends_when_it_was_said_to(seed, capsys):
+def test_a_click_does_not_wait_for_an_inventory_and_the_inventory_ends_when_it_was_said_to(seed, figures):
     now, dice = [0.0], random.Random(seed)
     budget = Budget(None, clock=lambda: now[0])
     background, click = Pace("background", 7200), Pace("interactive", 7200)
@@ -41,5 +41,5 @@ def test_a_click_does_not_wait_for_an_inventory_and_the_inventory_ends_when_it_w
     said = documented_s(INVENTORY, many=True)
     assert p95 <= 2
     assert abs(ended - said) <= 0.1 * said
-    with capsys.disabled():
+    with figures():
         print(f"\nH05: {len(waits)} requests of clicks, p95 {p95:.1f} s; inventory {ended:.0f} s of {said:.0f}")

@@ -151,7 +151,7 @@ def live(log, recorder, number):
     return log.analytics(ENVIRONMENT, end_s - 3600 + 30, end_s)
 
 
-def test_the_platforms_answers_beside_pandas(traffic, capsys):
+def test_the_platforms_answers_beside_pandas(traffic, figures):
     log, parquet, exported = traffic
     recorder = Recorder(parquet.parent / "requests")
     window, day = (ENVIRONMENT, WINDOW.start_s, WINDOW.end_s), (ENVIRONMENT, NOON_S, NOON_S + HOURS * 3600)
@@ -177,7 +177,7 @@ def test_the_platforms_answers_beside_pandas(traffic, capsys):
             seconds[name].append(timed(way))
     ours, *_ = (median(times) for times in seconds.values())
     recorder.close()
-    with capsys.disabled():
+    with figures():
         print(f"\n\nEight questions about 6 of 24 hours of 1 of 4 environments, {RECORDS:,} records in all")
         print(f"{'':44}{'ms':>9}{'ratio':>8}")
         for name, times in seconds.items():

@@ -121,7 +121,7 @@ def peak_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
 
 
-def test_a_roll_up_through_ibis_beside_duckdb_and_pandas(place, capsys):
+def test_a_roll_up_through_ibis_beside_duckdb_and_pandas(place, figures):
     ways = {
         "createos_nb: Ibis on DuckDB": with_ibis,
         "createos_nb: one environment": with_ibis_one_environment,
@@ -142,7 +142,7 @@ def test_a_roll_up_through_ibis_beside_duckdb_and_pandas(place, capsys):
         peaks["pandas"] = peak_mb()
     plain = median(seconds["plain DuckDB SQL"])
     size_mb = sum(os.path.getsize(path) for path in files(place)) / 1e6
-    with capsys.disabled():
+    with figures():
         print(f"\n\nLines per hour and level, {ROWS:,} log lines in {len(files(place))} files of {size_mb:,.0f} MB")
         print(f"{'':36}{'s':>9}{'ratio':>8}{'peak MB':>9}")
         for name, times in seconds.items():

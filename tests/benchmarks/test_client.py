@@ -131,7 +131,7 @@ WAYS = {
 }
 
 
-def test_calls_beside_those_of_the_libraries(url, capsys):
+def test_calls_beside_those_of_the_libraries(url, figures):
     table = []
     for way in WAYS.values():
         way(url, 1)  # what is loaded at first use
@@ -142,13 +142,13 @@ def test_calls_beside_those_of_the_libraries(url, capsys):
             began, cpu = time.perf_counter(), cpu_s()
             way(url, width)
             table.append((name, width, CALLS / (time.perf_counter() - began), (cpu_s() - cpu) / CALLS * 1e6))
-    with capsys.disabled():
+    with figures():
         print(f"\n\n{'client':26}{'in flight':>10}{'calls/s':>10}{'CPU us a call':>15}")
         for name, width, rate, cost in table:
             print(f"{name:26}{width:10}{rate:10.0f}{cost:15.0f}")
 
 
-def test_many_slow_calls_beside_the_limit_of_their_latency(url, capsys):
+def test_many_slow_calls_beside_the_limit_of_their_latency(url, figures):
     """Calls of 20 ms each: nothing can be faster than their number, times that, divided by the width."""
     table = []
     with (
@@ -184,7 +184,7 @@ def test_many_slow_calls_beside_the_limit_of_their_latency(url, capsys):
                 table.append(("createos_nb.AsyncClient", width, min(took)[0] / limit_s, min(took)[1]))
 
     asyncio.run(awaited())
-    with capsys.disabled():
+    with figures():
         print(f"\n\n{'client, 20 ms a call':26}{'wide':>10}{'of the limit':>14}{'CPU us a call':>15}")
         for name, width, share, cost in table:
             print(f"{name:26}{width:10}{share:14.2f}{cost:15.0f}")

@@ -186,7 +186,7 @@ def listed(address: Address) -> list[float]:
 
 
 @pytest.mark.timeout(120)
-def test_the_gateway_beside_nginx_and_bare_proxies(tmp_path, capsys):
+def test_the_gateway_beside_nginx_and_bare_proxies(tmp_path, figures):
     (tmp_path / "upstream.py").write_text(UPSTREAM)
     state = tmp_path / "state"
     with ExitStack() as stack:
@@ -231,5 +231,5 @@ def test_the_gateway_beside_nginx_and_bare_proxies(tmp_path, capsys):
         lines.append(f"\nRSS / PSS at rest: {at_rest}")
         lines.append(f"afterwards: {memory(address.pid)}")
         service.stop(state)
-    with capsys.disabled():
+    with figures():
         print(f"\n\n{'':34}{'c':>4}{'requests/s':>11}{'p50 +ms':>12}{'p99 +ms':>12}", *lines, sep="\n")

@@ -31,14 +31,14 @@ def seconds(statement):
     return float(run.stdout)
 
 
-def test_imports_beside_those_of_others(capsys):
+def test_imports_beside_those_of_others(figures):
     taken = {name: [] for name in WAYS}
     installed = {name: statement for name, statement in WAYS.items() if name not in PEERS or find_spec(name)}
     for _ in range(ROUNDS):
         for name, statement in installed.items():
             taken[name].append(seconds(statement))
     reference = median(taken["httpx and pydantic"])
-    with capsys.disabled():
+    with figures():
         print(f"\n\n{'import':28}{'ms':>8}{'of httpx and pydantic':>25}")
         for name in WAYS.keys() - installed.keys():
             print(f"{name:28}not installed")

@@ -150,14 +150,14 @@ def measured(read, text):
 
 
 @pytest.mark.parametrize("form", OPPONENTS, ids=lambda form: form.__name__)
-def test_log_text_to_columns(form, capsys):
+def test_log_text_to_columns(form, figures):
     count = int(MB * 1e6 / (len(form(0)) + 1))
     text = "\n".join(map(form, range(count)))
     speed, of_cpu, frame = measured(lambda text: logs.parse(text, project="shop", environment="production"), text)
     assert len(frame) == count
     assert "\n".join(frame["raw"]) == text
     assert frame["timestamp"].notna().all()
-    with capsys.disabled():
+    with figures():
         print(f"\n\n{f'{form.__name__}, {count:,} rows':32}{'MB/s':>8}{'MB/cpu s':>10}{'ratio':>8}")
         print(f"{'createos_nb':32}{speed:8.0f}{of_cpu:10.0f}{1:8.1f}")
         for name, read in OPPONENTS[form].items():

@@ -106,14 +106,14 @@ def measure(name):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="measures memory as Linux tells it")
-def test_many_deployments_to_models_and_to_a_frame(capsys):
+def test_many_deployments_to_models_and_to_a_frame(figures):
     taken = {name: [] for name in WAYS}
     for _ in range(ROUNDS):
         for name in WAYS:
             program = f"from tests.benchmarks.test_parsing import measure; measure({name!r})"
             run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
             taken[name].append(tuple(map(float, run.stdout.split())))
-    with capsys.disabled():
+    with figures():
         title = f"{ROWS:,} deployments, {len(body_of(ROWS)) / 1e6:.0f} MB"
         print(f"\n\n{title:40}{'s':>8}{'rows/s':>12}{'MB':>8}")
         for name, found in taken.items():

@@ -36,7 +36,7 @@ def messages():
     ]
 
 
-def test_patterns_beside_plain_drain3(messages, capsys):
+def test_patterns_beside_plain_drain3(messages, figures):
     columns = {column.name: [None] * LINES for column in schema.LOGS.columns}
     same = {name: ["p"] * LINES for name in ("project", "environment", "raw")}
     frame = schema.LOGS.from_columns(columns | same | {"message": messages})
@@ -48,14 +48,14 @@ def test_patterns_beside_plain_drain3(messages, capsys):
     for message in messages[:PLAIN]:
         drain.add_log_message(message)
     plain_s = (perf_counter() - began) * LINES / min(PLAIN, LINES)
-    with capsys.disabled():
+    with figures():
         print(f"\npatterns over {LINES:,} lines   seconds   templates   times plain drain3's speed")
         print(f"createos_nb                {ours_s:10.2f} {len(found):11} {plain_s / ours_s:10.1f}")
         print(f"drain3, line by line       {plain_s:10.2f} {len(drain.clusters):11} {1:10.1f}")
     assert found["lines"].sum() == LINES
 
 
-def test_stitching_beside_splitting(messages, capsys):
+def test_stitching_beside_splitting(messages, figures):
     """Windows of five seconds, one every two: each line is in two or three of them."""
     per_s = 2000
     stitcher, lines, asked = Stitcher(), [], 0
@@ -70,7 +70,7 @@ def test_stitching_beside_splitting(messages, capsys):
         began = perf_counter()
         lines += stitcher.add(window, sent=second, received=second + 0.01, since_s=since_s).lines
         stitch_s += perf_counter() - began
-    with capsys.disabled():
+    with figures():
         print(f"\nstitching {LINES:,} lines      seconds   lines a second   lines asked for each")
         print(f"createos_nb                {stitch_s:10.2f} {LINES / stitch_s:14,.0f} {asked / LINES:10.1f}")
         print(f"str.split of the same      {split_s:10.2f}")

@@ -184,11 +184,11 @@ def measured(server):
     ]
 
 
-def test_start_and_lists_beside_motos_server(ours, motos, capsys):
+def test_start_and_lists_beside_motos_server(ours, motos, figures):
     labels = ["first answer", "lists/s, c = 1", "lists/s, c = 32", "p50 / p99 ms, c = 32", "memory"]
     left = measured(ours)
     right = measured(motos) if motos else ["not installed"] * len(labels)
-    with capsys.disabled():
+    with figures():
         print(f"\n{'':22}{'embedded platform':>20}{'moto server':>20}")
         for label, mine, theirs in zip(labels, left, right, strict=True):
             print(f"{label:22}{mine:>20}{theirs:>20}")

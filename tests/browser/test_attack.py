@@ -112,7 +112,7 @@ def served(client, name, page):
 
 
 @pytest.mark.browser
-def test_the_page_of_an_uploaded_application_gets_at_nothing(platform, client, page, capsys):
+def test_the_page_of_an_uploaded_application_gets_at_nothing(platform, client, page, figures):
     ours, other = served(client, "attacking-shop", PAGE), served(client, "quiet-shop", f"{PAGE} {SECRET}")
     try:
         before = [project.wire() for project in client.projects.list()]
@@ -145,5 +145,5 @@ def test_the_page_of_an_uploaded_application_gets_at_nothing(platform, client, p
     finally:
         for site in (ours, other):
             client.projects.delete(site.project_id)
-    with capsys.disabled():
+    with figures():
         print(f"\nP05: {len(read)} attacks by a page in Chromium: stolen tokens 0, writes 0, answers read 0")

@@ -158,19 +158,19 @@ def watched(page):
     return Watched(page)
 
 
-def test_the_tripwire_sees_what_stock_altair_lets_through(watched, tmp_path, capsys):
+def test_the_tripwire_sees_what_stock_altair_lets_through(watched, tmp_path, figures):
     """The baseline: were the page blind, the other tests could not fail."""
     executed = {}
     for chart, position in zip(of_users("stock"), POSITIONS, strict=True):
         watched.asked.clear()
         watched.open(chart.to_html(), tmp_path / "stock.html")
         executed[position] = len(set(watched.tripped()))
-    with capsys.disabled():
+    with figures():
         print(f"\nStock Altair, tripwires of {len(PAYLOADS)} in each position: {executed}")
     assert all(executed.values())
 
 
-def test_on_a_page_no_hostile_text_of_a_frame_or_a_chart_runs(watched, tmp_path, capsys):
+def test_on_a_page_no_hostile_text_of_a_frame_or_a_chart_runs(watched, tmp_path, figures):
     from nbconvert import HTMLExporter
 
     # Our charts as they are, beside each other, and over each other, by Altair's own page as well.
@@ -197,7 +197,7 @@ def test_on_a_page_no_hostile_text_of_a_frame_or_a_chart_runs(watched, tmp_path,
     watched.page.locator("#chart svg").wait_for()  # no function of text: the policy holds for the test too
     assert watched.tripped() == []
     assert watched.page.locator("#chart svg").count() == 1
-    with capsys.disabled():
+    with figures():
         asked = len(watched.asked)
         print(f"\n{watched.pairs:,} pairs of hostile text and surface: executed 0, asked of a network {asked}")
     assert watched.asked == []

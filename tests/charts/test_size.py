@@ -89,11 +89,11 @@ DRAWN = {
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_a_chart_of_very_many_rows_holds_at_most_5000(name, read, capsys):
+def test_a_chart_of_very_many_rows_holds_at_most_5000(name, read, figures):
     began = perf_counter()
     chart = read(DRAWN[name]())
     if ROWS >= 1_000_000:
-        with capsys.disabled():
+        with figures():
             print(f"\n{name:24}{ROWS:12,} rows: {chart.largest:6,} in the chart, {perf_counter() - began:6.1f} s")
     assert chart.words is None or name == "drilldown"  # it is drawn, and not said to be nothing
     assert 0 < chart.largest <= 5000

@@ -224,7 +224,7 @@ def small_disk(tmp_path, require):
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=100m", "none", str(place)], check=False, capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=300m", "none", str(place)], check=False, capture_output=True
     )
     if mounted.returncode:
         require("mount", f"no small disk can be made on this machine: {mounted.stderr.decode().strip()}")

@@ -64,7 +64,7 @@ def read(connection):
     return Answer(received)
 
 
-def test_a_burst_of_requests_starts_what_sleeps_once(sleeper, capsys):
+def test_a_burst_of_requests_starts_what_sleeps_once(sleeper, figures):
     """Of SAFETY's 500 cycles a few; CREATEOS_NB_SOAK=1 makes them all."""
     cycles, burst = (500 if os.environ.get("CREATEOS_NB_SOAK") else 3), 20
     twice = 0
@@ -78,7 +78,7 @@ def test_a_burst_of_requests_starts_what_sleeps_once(sleeper, capsys):
         new = sleeper.started()[before:]
         twice += len(new) > 1
         assert {str(answer.seen()["pid"]) for answer in answers} == set(new)
-    with capsys.disabled():
+    with figures():
         print(f"\nG07: {cycles} bursts of {burst} requests for what slept: started twice {twice}")
     assert twice == 0
 

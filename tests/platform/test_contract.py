@@ -76,7 +76,7 @@ def accepted(report):
     return sum(phase["accepted"] for phases in report["valid_rates"].values() for phase in phases.values())
 
 
-def test_ten_thousand_requests_are_answered_as_the_description_says(fork, fuzz, capsys):
+def test_ten_thousand_requests_are_answered_as_the_description_says(fork, fuzz, figures):
     reports = [
         fuzz("--phases=coverage,fuzzing", "--max-examples=80"),
         fuzz("--phases=stateful", "--max-examples=10"),
@@ -87,7 +87,7 @@ def test_ten_thousand_requests_are_answered_as_the_description_says(fork, fuzz, 
     assert sum(sent) >= REQUESTS
     assert done > REQUESTS / 20, "most that could be done was refused: this proves little"
     assert " failed (request " not in fork.log
-    with capsys.disabled():
+    with figures():
         seconds = sum(report["running_time"] for report in reports)
         print(
             f"\n/openapi.json: {sum(sent):,} requests ({sent[1]:,} of them in sequences) in {seconds:.0f} s, "

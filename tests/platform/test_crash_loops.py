@@ -48,7 +48,7 @@ def address(tmp_path):
     service.stop(state)
 
 
-def test_a_crash_loop_of_any_kind_is_given_up_says_why_and_ends_with_the_next_deployment(address, capsys):
+def test_a_crash_loop_of_any_kind_is_given_up_says_why_and_ends_with_the_next_deployment(address, figures):
     with Client(address.api_url, api_key=address.api_key()) as client:
         admin = Admin(client)
         sites = {name: make_site(client, f"ends-{name}") for name in WHEN}
@@ -79,7 +79,7 @@ def test_a_crash_loop_of_any_kind_is_given_up_says_why_and_ends_with_the_next_de
             assert told[:-1] == [f"line {number}" for number in range(60 - LAST_LINES, 60)]
             assert "It ended with exit code 7." in told[-1]
             assert site.visit().status_code == 503
-        with capsys.disabled():
+        with figures():
             print(f"\nC06: restarts in {moved:.0f} s before it was given up: {restarts}")
 
         for name, site in sites.items():

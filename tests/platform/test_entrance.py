@@ -48,7 +48,7 @@ def stopped(process):
         process.resume()
 
 
-def test_a_gateway_that_is_killed_is_started_again_on_its_port_and_no_new_connection_is_refused(live, own, capsys):
+def test_a_gateway_that_is_killed_is_started_again_on_its_port_and_no_new_connection_is_refused(live, own, figures):
     """What was under way is cut; whoever comes after that waits for a moment. No record is lost."""
     host, port = live.environment.extra.endpoint.removeprefix("http://").split(":")
     answered, cut, ended = [], [], threading.Event()
@@ -84,7 +84,7 @@ def test_a_gateway_that_is_killed_is_started_again_on_its_port_and_no_new_connec
     assert set(answered) == {200}
     assert len(cut) <= 2 * KILLS
     recorded = live.client.analytics.overall_requests(*live.target).total - before
-    with capsys.disabled():
+    with figures():
         print(f"\ngateway killed {KILLS} times: {len(answered)} answered, {len(cut)} cut, {recorded} recorded")
     assert len(answered) <= recorded <= len(answered) + len(cut)
 

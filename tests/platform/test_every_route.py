@@ -79,7 +79,7 @@ def ask(http, method, path, **given):
 # --- P01 ----------------------------------------------------------------------------------------------------
 
 
-def test_no_route_serves_anybody_without_a_good_key(platform, client, http, routes, capsys):
+def test_no_route_serves_anybody_without_a_good_key(platform, client, http, routes, figures):
     good = platform.api_key().reveal()
     revoked = client.api_keys.create(
         name=f"revoked-{datetime.now(UTC):%H%M%S%f}", expiry_at=datetime.now(UTC) + timedelta(days=1)
@@ -111,7 +111,7 @@ def test_no_route_serves_anybody_without_a_good_key(platform, client, http, rout
                 status = ask(stranger, method, path, headers=given, params=query)
                 if status not in allowed:
                     served.append((method, path, kind, status))
-    with capsys.disabled():
+    with figures():
         print(f"\nP01: {len(routes)} routes with {len(bad)} bad credentials: served {len(served)}")
     assert served == []
     assert what_is_there(http) == before

@@ -182,7 +182,7 @@ def form(parts, head=b""):
     return body + b"--b--\r\n"
 
 
-def test_what_is_out_of_bounds_is_refused_in_constant_memory_and_leaves_nothing(platform, http, site, capsys):
+def test_what_is_out_of_bounds_is_refused_in_constant_memory_and_leaves_nothing(platform, http, site, figures):
     upload = f"/v1/projects/{site.project_id}/deployments"
     zipped = {"Content-Type": "multipart/form-data; boundary=b"}
     head = f"X-Api-Key: {platform.api_key().reveal()}\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -231,7 +231,7 @@ def test_what_is_out_of_bounds_is_refused_in_constant_memory_and_leaves_nothing(
     assert grown <= 20
     assert {path.name for path in temporary.iterdir() if path.name.startswith(("tmp", "Spooled"))} <= left
     assert http.get(upload).json() == deployments
-    with capsys.disabled():
+    with figures():
         print(f"\nP09: {len(cases)} cases, 3 times each: all refused, memory grew by {grown:.1f} MB, files left 0")
 
 

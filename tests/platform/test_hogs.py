@@ -58,7 +58,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Greedy).
 CALLS = 60
 
 
-def test_a_greedy_application_harms_itself_alone(small_disk, require, capsys):
+def test_a_greedy_application_harms_itself_alone(small_disk, require, figures):
     if not {"memory", "cpu", "pids"} <= Cgroups("test-hogs").enforced:
         require("cgroup", "without control groups a bomb of processes is not to be tried")
     address = service.start(small_disk / "state")
@@ -122,7 +122,7 @@ def test_a_greedy_application_harms_itself_alone(small_disk, require, capsys):
         for name in ("output", "binary", "line"):
             ring = [logs[environments[name]], *logs[environments[name]].parent.glob("*.log.*")]
             assert sum(path.stat().st_size for path in ring) < most * 1.1
-        with capsys.disabled():
+        with figures():
             figures = ", ".join(f"{name} {p95_ms:.1f}" for name, p95_ms in took.items())
             print(f"\nC05: platform alive {alive}/{len(HOGS)}; API p95, ms: {figures}")
 

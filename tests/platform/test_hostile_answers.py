@@ -265,13 +265,13 @@ def test_a_refusal_repeats_nothing_that_a_browser_or_a_terminal_could_take_for_m
     assert len(answer.body) < 1000
 
 
-def test_a_gateway_that_met_all_of_this_has_nothing_left_over(puppet, capsys):
+def test_a_gateway_that_met_all_of_this_has_nothing_left_over(puppet, figures):
     before, memory = puppet.descriptors(), puppet.memory()
     everything = [*REFUSED.values(), *SPLIT.values(), *CUT.values(), *MORE_THAN_ONE.values()]
     for said in everything:
         puppet.say(said)
     more = puppet.at_rest(before)
-    with capsys.disabled():
+    with figures():
         print(
             f"\nG06: {len(everything)} wrong answers: crashes 0, descriptors {more:+}, "
             f"memory {puppet.memory() - memory:+.1f} MB"

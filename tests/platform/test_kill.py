@@ -135,7 +135,7 @@ class Writer:
         self.deployments = deployments
 
 
-def test_nothing_acknowledged_is_lost_in_three_hundred_kills(tmp_path, capsys):
+def test_nothing_acknowledged_is_lost_in_three_hundred_kills(tmp_path, figures):
     chance = random.Random(SEED)
     state = tmp_path / "state"
     fork = Fork(state)
@@ -176,7 +176,7 @@ def test_nothing_acknowledged_is_lost_in_three_hundred_kills(tmp_path, capsys):
     acknowledged = sum(writer.acknowledged for writer in writers)
     assert acknowledged > CYCLES / 4  # thousands on a quiet machine, one of two cycles on a busy one
     assert " failed (request " not in fork.log
-    with capsys.disabled():
+    with figures():
         ambiguous = sum(writer.ambiguous for writer in writers)
         print(
             f"\nkill -9: {CYCLES} cycles in {time.monotonic() - began:.0f} s, {acknowledged:,} acknowledged, "

@@ -84,7 +84,7 @@ ENDS = [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGABRT, signal.SI
 KILLS = 20
 
 
-def test_nothing_outlives_a_platform_that_is_killed_and_nobody_else_is_touched(artefact, tmp_path, capsys):  # C01
+def test_nothing_outlives_a_platform_that_is_killed_and_nobody_else_is_touched(artefact, tmp_path, figures):  # C01
     """Four times each: killed, told to end, hung up, aborted, crashed; before and after the next start."""
     groups = bool(Cgroups("test-leftovers").enforced)
     made = artefact(f"CLEARS = {groups}\n{FAMILY}\n" + textwrap.dedent(ON_PORT))
@@ -122,7 +122,7 @@ def test_nothing_outlives_a_platform_that_is_killed_and_nobody_else_is_touched(a
         foreign.kill()
         foreign.wait()
         end_owned("test-leftovers")
-    with capsys.disabled():
+    with figures():
         print(f"\nC01: {KILLS} ends, {started} processes, orphans before a restart {at_once}, after it {after}")
     assert (at_once, after) == (0, 0)
 
@@ -196,7 +196,7 @@ async def test_an_application_on_ipv6_is_not_taken_for_another_on_the_same_port(
 
 
 async def test_whoever_takes_the_port_of_a_dead_application_gets_none_of_its_requests(
-    supervisor, artefact, tmp_path, capsys
+    supervisor, artefact, tmp_path, figures
 ):  # G04
     routes, recorder, made = Routes(), Recorder(tmp_path / "requests"), artefact(ON_PORT)
     received: list[bytes] = []
@@ -235,7 +235,7 @@ async def test_whoever_takes_the_port_of_a_dead_application_gets_none_of_its_req
             while process in supervisor.processes:
                 await asyncio.sleep(0.01)
     recorder.close()
-    with capsys.disabled():
+    with figures():
         print(f"\nG04: {len(answers)} requests to a port in new hands, {sum(map(bool, received))} arrived")
     assert set(answers) == {502}
     assert not any(received)

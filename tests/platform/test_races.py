@@ -87,7 +87,7 @@ async def test_what_its_session_still_holds_ends_with_a_program_that_has_ended(t
 
 
 @pytest.mark.timeout(3600)
-async def test_ending_what_has_just_begun_ends_nobody_else(tmp_path, neighbours, capsys):
+async def test_ending_what_has_just_begun_ends_nobody_else(tmp_path, neighbours, figures):
     """A process that has no session of its own yet is in ours; it must not be taken for its leader."""
     chance, began = random.Random(7), time.monotonic()
     left = 0
@@ -100,11 +100,11 @@ async def test_ending_what_has_just_begun_ends_nobody_else(tmp_path, neighbours,
         left += len(child.family())
     assert left + end_owned(OWNER) == 0
     assert all(process.poll() is None for process in neighbours)
-    with capsys.disabled():
+    with figures():
         print(f"\nC07: {STARTS:,} starts ended at once in {time.monotonic() - began:.0f} s, others ended 0, left 0")
 
 
-async def test_a_start_that_is_cancelled_at_any_moment_leaves_nothing(supervisor, artefact, neighbours, capsys):
+async def test_a_start_that_is_cancelled_at_any_moment_leaves_nothing(supervisor, artefact, neighbours, figures):
     made, chance = artefact(ON_PORT), random.Random(11)
     starts = max(STARTS // 10, 12)
     for _ in range(starts):
@@ -120,5 +120,5 @@ async def test_a_start_that_is_cancelled_at_any_moment_leaves_nothing(supervisor
     assert end_owned("test-processes") == 0
     assert not [place for base in supervisor.cgroups.bases for place in base.glob("*/")]
     assert all(process.poll() is None for process in neighbours)
-    with capsys.disabled():
+    with figures():
         print(f"\nC07: {starts} starts cancelled within 0.3 s, left 0")

@@ -131,11 +131,11 @@ def test_a_scenario_that_is_not_known_starts_nothing(local, tmp_path):
     assert service.status(tmp_path / "state") is None
 
 
-def test_a_fleet_is_loaded_at_once_and_answers_for_real(local, tmp_path, capsys):
+def test_a_fleet_is_loaded_at_once_and_answers_for_real(local, tmp_path, figures):
     ws = local()
     began = time.monotonic()
     local("fleet")
-    with capsys.disabled():
+    with figures():
         print(f"\nfleet: loaded in {time.monotonic() - began:.1f} s")
     environments = ws.environments()
     assert len(environments) == 150

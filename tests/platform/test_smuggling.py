@@ -218,7 +218,7 @@ async def answered(port: int, content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("server", ["python", "node", "go"])
-async def test_no_request_is_smuggled_to_a_server(server, tmp_path, require, capsys):  # G01
+async def test_no_request_is_smuggled_to_a_server(server, tmp_path, require, figures):  # G01
     """What the gateway answered with 200 is what the server saw, and a request that is doubtful hides none."""
     routes, recorder = Routes(), Recorder(tmp_path / "requests")
     sent = refused = passed = 0
@@ -248,7 +248,7 @@ async def test_no_request_is_smuggled_to_a_server(server, tmp_path, require, cap
             assert b" 200 " in answer
             assert seen == ["GET /hidden"]
     recorder.close()
-    with capsys.disabled():
+    with figures():
         print(f"\nG01 {server}: {sent} sent, {refused} refused, {passed} passed, {len(faults)} smuggled")
     assert not faults, "\n".join(map(str, faults))
 

@@ -342,7 +342,7 @@ class Programs(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(900)
-def test_the_platform_is_what_the_model_says(tmp_path, capsys):
+def test_the_platform_is_what_the_model_says(tmp_path, figures):
     Programs.world = world = World(tmp_path / "state")
     began = time.monotonic()
     try:
@@ -365,7 +365,7 @@ def test_the_platform_is_what_the_model_says(tmp_path, capsys):
         world.fork.stop()
     assert " failed (request " not in world.fork.log
     assert "failed." not in world.fork.log
-    with capsys.disabled():
+    with figures():
         done = world.done
         print(
             f"\nState machine: {done['programs']} programs, {done['steps']:,} steps, {done['kill']} kills and "

@@ -93,7 +93,7 @@ def answers(site):
 
 
 @pytest.mark.timeout(3600)
-def test_a_kill_at_any_stage_of_an_upload_leaves_what_serves_or_the_next(tmp_path, capsys):
+def test_a_kill_at_any_stage_of_an_upload_leaves_what_serves_or_the_next(tmp_path, figures):
     state, chance, began = tmp_path / "state", random.Random(4), time.monotonic()
     fork = Fork(state)
     with Client(fork.address.api_url, api_key=fork.address.api_key()) as client:
@@ -134,7 +134,7 @@ def test_a_kill_at_any_stage_of_an_upload_leaves_what_serves_or_the_next(tmp_pat
             assert leaked(state) == []
     fork.stop()
     assert len(seen) > min(KILLS, 20) / 10
-    with capsys.disabled():
+    with figures():
         print(
             f"\nU04: {KILLS} kills in {time.monotonic() - began:.0f} s, half activated 0, leaked 0; "
             + ", ".join(f"{name} {count}" for name, count in seen.most_common())

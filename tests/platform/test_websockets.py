@@ -256,7 +256,7 @@ def test_a_close_passes_with_its_code_both_ways(puppet, code):
     assert closed[:2] == struct.pack(">H", code)
 
 
-def test_a_message_of_64_mb_arrives_whole_or_is_refused_and_is_held_nowhere(puppet, capsys):
+def test_a_message_of_64_mb_arrives_whole_or_is_refused_and_is_held_nowhere(puppet, figures):
     before, size, word = puppet.memory(), 64 * 2**20, mark()
     socket_ = puppet.upgrade(talk="1", mark=word)
     assert socket_.head().status == 101
@@ -271,7 +271,7 @@ def test_a_message_of_64_mb_arrives_whole_or_is_refused_and_is_held_nowhere(pupp
     socket_.connection.close()
     eventually(lambda: not puppet.ledger(word)["open"])
     grown = puppet.memory() - before
-    with capsys.disabled():
+    with figures():
         print(f"\nG05: a frame of 64 MB: {'refused' if opcode == CLOSE else 'whole'}, memory {grown:+.1f} MB")
     assert grown < 64
 
@@ -316,7 +316,7 @@ def test_a_client_that_does_not_read_fills_no_memory(puppet):
     eventually(lambda: not puppet.ledger(word)["open"])
 
 
-def test_many_websockets_at_once_are_each_their_own_and_leave_nothing(puppet, capsys):
+def test_many_websockets_at_once_are_each_their_own_and_leave_nothing(puppet, figures):
     """Of SAFETY's 1,000 a fifth; CREATEOS_NB_SOAK=1 opens them all."""
     count, word = (1000 if os.environ.get("CREATEOS_NB_SOAK") else 200), mark()
     room_for(count)
@@ -338,7 +338,7 @@ def test_many_websockets_at_once_are_each_their_own_and_leave_nothing(puppet, ca
             each.send(frame(CLOSE, struct.pack(">H", 1000)))
     eventually(lambda: not puppet.ledger(word)["open"], within_s=60)
     more = puppet.at_rest(before)
-    with capsys.disabled():
+    with figures():
         print(
             f"\nG05: {count} websockets at once: descriptors {more:+} afterwards, {held / count * 1000:.0f} kB each"
         )
