@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from math import ceil
 from typing import Any
 
 import pandas as pd
@@ -25,6 +26,8 @@ Names = tuple[str, str]
 Observer = Callable[[pd.DataFrame], object]
 
 _TICK_S = 0.2
+_AT_ONCE_S = 0.5
+"""So much later a first look may be answered without having had to wait."""
 
 
 class _Source:
@@ -244,18 +247,19 @@ class Follower:
         """Ask for the last window and take it in; return how many lines were new, None for ask again."""
         sent = time.monotonic()
         begun = one.looks > 0
-        since_s = one.stitcher.since_s(sent, slack_s=one.slack_s) if begun else self._first_s(sent)
+        since_s = one.stitcher.since_s(sent, slack_s=one.slack_s) if begun else self._first_s(one, sent)
         text = self._client.environments.logs(*one.ids, since_seconds=since_s)
         received = time.monotonic()
         one.slack_s = max(0.5, 2 * (received - sent))
-        if self._stopped.is_set() or (begun and not one.stitcher.reaches(received, since_s)):
+        # A first look may have had to wait, within its request too; it begins where it was begun, if one can.
+        late = not begun and since_s < self._since_s + received - self._began - _AT_ONCE_S
+        again = since_s < LONGEST_S if late else begun and not one.stitcher.reaches(received, since_s)
+        if self._stopped.is_set() or again:
             return None
         covered = one.stitcher.covered
         lines = [] if text.strip() == NO_LOGS else lines_of(text)
         stitched = one.stitcher.add(lines, sent=sent, received=received, since_s=since_s)
         one.looks += 1
-        # At first it may have had to wait for longer than a window may be.
-        late = not begun and since_s < self._since_s + int(sent - self._began)
         gap = "outrun" if late else stitched.gap
         if gap is not None:
             one.gaps += 1
@@ -267,9 +271,10 @@ class Follower:
         one.quiet = 0 if stitched.lines else one.quiet + 1
         return len(stitched.lines)
 
-    def _first_s(self, sent: float) -> int:
+    def _first_s(self, one: _Source, sent: float) -> int:
         """Return how far the first look reaches back: to where it would have, had it not had to wait."""
-        return min(self._since_s + int(sent - self._began), LONGEST_S)
+        waited_s = sent - self._began
+        return min(self._since_s + (ceil(waited_s + one.slack_s) if waited_s > _AT_ONCE_S else 0), LONGEST_S)
 
     def _pause_s(self, one: _Source, found: int) -> float:
         following = sum(other.state != "ended" for other in self._sources)

@@ -209,10 +209,12 @@ def numbers(raw):
 )
 def test_a_follower_that_has_to_wait_at_first_begins_where_it_was_begun(faulty, fault):
     site, admin = faulty
-    text = eventually(lambda: site.client.environments.logs(*site.target, since_seconds=5))
-    admin.plan_fault(operation="GetProjectEnvironmentLogs", times=1, **fault)
     with Client(site.client.settings.api_url, api_key=site.client.settings.credential.reveal()) as client:
-        follower = Workspace(client)["site/production"].follow(since="1s")
+        selected = Workspace(client)["site/production"]
+        assert len(selected.targets()) == 1
+        text = eventually(lambda: site.client.environments.logs(*site.target, since_seconds=5))
+        admin.plan_fault(operation="GetProjectEnvironmentLogs", times=1, **fault)
+        follower = selected.follow(since="1s")
         try:
             found = eventually(lambda: numbers(lines(follower.frame())))
             assert follower.state()["gaps"].sum() == 0

@@ -7,7 +7,7 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,6 +168,19 @@ def http_of():
 def http(platform, http_of):
     """Plain HTTP to the API, with the key."""
     return http_of(platform)
+
+
+def gone(processes: Iterable[psutil.Process]) -> bool:
+    """Whether none of the processes runs any more; a zombie only waits to be noticed."""
+    return not any(process.is_running() and status_of(process) != psutil.STATUS_ZOMBIE for process in processes)
+
+
+def status_of(process: psutil.Process) -> str:
+    """Its status; of one that is gone that of one that only waits to be noticed."""
+    try:
+        return process.status()
+    except psutil.NoSuchProcess:
+        return psutil.STATUS_ZOMBIE
 
 
 def is_platforms(process: psutil.Process) -> bool:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from createos_nb.platform import service
-from tests.platform.conftest import echo, eventually, is_platforms, make_site
+from tests.platform.conftest import echo, eventually, gone, is_platforms, make_site
 
 KILLS = 200 if os.environ.get("CREATEOS_NB_SOAK") else 10
 
@@ -74,7 +74,7 @@ def test_a_gateway_that_is_killed_is_started_again_on_its_port_and_no_new_connec
         so_far = len(answered)
         eventually(lambda so_far=so_far: len(answered) > so_far + 5)
         process.kill()
-        eventually(lambda process=process: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+        eventually(lambda process=process: gone([process]))
     so_far = len(answered)
     eventually(lambda: len(answered) > so_far + 5)
     ended.set()
@@ -119,7 +119,7 @@ def test_a_gateway_ends_with_its_platform_and_leaves_its_port(live, own, how):
             os.kill(own.address.pid, signal.SIGKILL)
         else:
             service.stop(own.state)
-        eventually(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+        eventually(lambda: gone([process]))
         waiting.settimeout(20)
         assert waiting.recv(1) == b""
     with closing(socket.socket()) as probe:

@@ -7,7 +7,7 @@ import pytest
 
 from createos_nb.errors import NotFound, WaitFailed
 from createos_nb.platform import service
-from tests.platform.conftest import ECHO, applications, echo, eventually, make_site, visit
+from tests.platform.conftest import ECHO, applications, echo, eventually, gone, make_site, visit
 
 SLOW_START = "import time; time.sleep(1.5)"
 FAMILY = """
@@ -15,18 +15,6 @@ import signal, subprocess
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 subprocess.Popen(["sleep", "600"], start_new_session=True)
 """
-
-
-def gone(processes):
-    """Whether none of the processes runs any more; a zombie only waits to be noticed."""
-    return not any(process.is_running() and status_of(process) != psutil.STATUS_ZOMBIE for process in processes)
-
-
-def status_of(process):
-    try:
-        return process.status()
-    except psutil.NoSuchProcess:
-        return psutil.STATUS_ZOMBIE
 
 
 # --- kill -9 ------------------------------------------------------------------------------------------------
