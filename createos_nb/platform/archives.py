@@ -42,6 +42,10 @@ _CHUNK = 65_536
 _END_RECORD = b"PK\x05\x06"
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _DESCRIPTOR_SIZES = {12, 16, 20, 24}
+_JOINERS = dict.fromkeys((0x200C, 0x200D))
+"""Invisible, and part of how Persian, Indic scripts and emoji are spelt; no two names may differ in them alone."""
+_UNICODE_PATH = 0x7075
+_IN_UTF_8 = 0x800
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10))}
 
 
@@ -104,7 +108,7 @@ def unpack_zip(data: bytes, into: Path) -> None:
     files = []
     for entry in entries:
         _check_kind(entry)
-        parts = names.take(entry.orig_filename)
+        parts = names.take(_name(entry))
         if not entry.is_dir():
             files.append(_File(parts, _inflation(data, entry), _is_executable(entry)))
     _check_layout(data, entries)
@@ -155,10 +159,10 @@ class _Names:
         return parts
 
     def _place(self, name: str, prefix: tuple[str, ...], *, is_directory: bool, named: bool) -> None:
-        key = tuple(unicodedata.normalize("NFC", part).casefold() for part in prefix)
+        key = tuple(unicodedata.normalize("NFC", part).casefold().translate(_JOINERS) for part in prefix)
         spelling = self._spelling.setdefault(key, prefix)
         if spelling != prefix:
-            raise _refused(name, f"differs from {'/'.join(spelling)!a} only in case or accents")
+            raise _refused(name, f"differs from {'/'.join(spelling)!a} only in case, accents or joiners")
         if key not in self._taken:
             self._taken[key] = is_directory
         elif not is_directory and not self._taken[key]:
@@ -174,7 +178,8 @@ def _problem(name: str, parts: tuple[str, ...]) -> str | None:
         return "is an absolute path"
     if "\\" in name:
         return "has a backslash, which some systems take for a separator"
-    if any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in name):
+    visible = name.translate(_JOINERS)
+    if any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in visible):
         return "has a control or invisible character"
     if len(name.encode()) > MAX_NAME_BYTES:
         return f"is longer than {MAX_NAME_BYTES:,} bytes"
@@ -247,7 +252,7 @@ def _check_kind(entry: zipfile.ZipInfo) -> None:
     name, mode = entry.orig_filename, entry.external_attr >> 16
     if entry.flag_bits & 0x2041:
         raise _refused(name, "is encrypted")
-    if not name.isascii() and not entry.flag_bits & 0x800:
+    if not (_is_named_aside(entry, entry.extra) or name.isascii() or entry.flag_bits & _IN_UTF_8):
         raise _refused(name, "has letters in an unnamed encoding instead of UTF-8")
     if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
         raise _refused(name, "uses a compression other than deflate")
@@ -259,6 +264,31 @@ def _check_kind(entry: zipfile.ZipInfo) -> None:
         raise _refused(name, "asks to run as another user")
     if name.endswith("/") and entry.file_size:
         raise _refused(name, "is a directory with content")
+
+
+def _name(entry: zipfile.ZipInfo) -> str:
+    """Return the name of an entry: in UTF-8, as a flag says, or an extra field as zip 3.0 on Linux writes it."""
+    name = entry.orig_filename
+    if name.isascii() or entry.flag_bits & _IN_UTF_8 or not _is_named_aside(entry, entry.extra):
+        return name
+    try:
+        return name.encode("cp437").decode("utf-8")
+    except UnicodeDecodeError:
+        return name
+
+
+def _is_named_aside(entry: zipfile.ZipInfo, extra: bytes) -> bool:
+    """Whether an extra field repeats the name as UTF-8; refuse one that says another."""
+    at, found = 0, False
+    while at + 4 <= len(extra):
+        kind, size = struct.unpack_from("<2H", extra, at)
+        field, at = extra[at + 4 : at + 4 + size], at + 4 + size
+        if kind == _UNICODE_PATH:
+            name = entry.orig_filename.encode("utf-8" if entry.flag_bits & _IN_UTF_8 else "cp437")
+            if field != struct.pack("<BI", 1, zlib.crc32(name)) + name:
+                raise _refused(entry.orig_filename, "has two different names")
+            found = True
+    return found
 
 
 def _check_layout(data: bytes, entries: Iterable[zipfile.ZipInfo]) -> None:
@@ -283,7 +313,7 @@ def _content(data: bytes, entry: zipfile.ZipInfo) -> range:
     signature, _, flags, method, _, _, crc, packed, size, name_length, extra_length = header
     at = entry.header_offset + _LOCAL_HEADER.size
     name = data[at : at + name_length]
-    encoding = "utf-8" if flags & 0x800 else "cp437"
+    encoding = "utf-8" if flags & _IN_UTF_8 else "cp437"
     described = (name.decode(encoding, "replace"), method, flags & 0x801)
     if signature != b"PK\x03\x04" or described != (
         entry.orig_filename,
@@ -291,6 +321,7 @@ def _content(data: bytes, entry: zipfile.ZipInfo) -> range:
         entry.flag_bits & 0x801,
     ):
         raise _refused(entry.orig_filename, "is described differently in the archive's two directories")
+    _is_named_aside(entry, data[at + name_length : at + name_length + extra_length])
     sizes_follow = flags & 0x08 or 0xFFFFFFFF in (packed, size)
     if not sizes_follow and (crc, packed, size) != (entry.CRC, entry.compress_size, entry.file_size):
         raise _refused(entry.orig_filename, "has two different sizes or checksums")

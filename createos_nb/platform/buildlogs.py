@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from createos_nb.api.deployments import BuildLogLine
@@ -17,7 +18,7 @@ from createos_nb.platform.clock import Clock
 MAX_BYTES = 5_000_000
 """What the beginning of a log may take, and the end of it as well."""
 
-_Entry = tuple[int, str, str, str]
+_Entry = tuple[int, datetime, str, str]
 """Number, time, stage, line."""
 
 
@@ -86,7 +87,7 @@ class BuildLogs:
                     # A line that is being written, or that a crash cut off, has no end yet.
                     for place, line in enumerate((line for line in file if line.endswith("\n")), 1):
                         ts, stage, text, *number = json.loads(line)
-                        yield (number[0] if number else place), ts, stage, text
+                        yield (number[0] if number else place), datetime.fromisoformat(ts), stage, text
 
     def _paths(self, deployment_id: str) -> tuple[Path, Path, Path]:
         beginning = self._directory / f"{deployment_id}.jsonl"

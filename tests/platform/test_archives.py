@@ -79,6 +79,40 @@ def test_a_file_that_may_be_executed_stays_so(into):
     assert (into / "run").stat().st_mode & 0o777 == 0o755
 
 
+def named_aside(name, aside):
+    """An archive whose entry has a field with its name, or another, in UTF-8."""
+
+    def change(info):
+        field = struct.pack("<BI", 1, zlib.crc32(name.encode())) + aside.encode()
+        info.extra = struct.pack("<2H", 0x7075, len(field)) + field
+
+    return zipped((name, b""), change=change)
+
+
+def test_a_name_that_zip_on_linux_says_to_be_in_utf_8_is_accepted(into):
+    archive = named_aside("na__ve.txt", "naïve.txt").replace(b"na__ve.txt", "naïve.txt".encode())
+    crcs = [struct.pack("<I", zlib.crc32(name.encode())) for name in ("na__ve.txt", "naïve.txt")]
+    archives.unpack_zip(archive.replace(*crcs), into)
+    assert tree(into) == {"naïve.txt": b""}
+
+
+def test_letters_that_joiners_stand_between_are_accepted(into):
+    files = {"नमस्\u200cते.txt": b"", "👨\u200d👩\u200d👧.png": b""}
+    archives.unpack_files(files, into)
+    assert tree(into) == files
+
+
+def test_a_name_that_is_another_in_a_field_beside_it_is_refused(into):
+    assert "'main.py' has two different names" in refusal(archives.unpack_zip, named_aside("main.py", "../x"), into)
+    archives.unpack_zip(named_aside("main.py", "main.py"), into)
+    assert tree(into) == {"main.py": b""}
+
+
+def test_two_names_that_differ_in_what_cannot_be_seen_alone_are_refused(into):
+    said = refusal(archives.unpack_files, {"a\u200db": b"", "ab": b""}, into)
+    assert "only in case, accents or joiners" in said
+
+
 def test_what_is_kept_of_an_upload_comes_back_as_it_was(into):
     archives.unpack_zip(zipped(("pages/run", b"#!/bin/sh"), change=mode(stat.S_IFREG | 0o755)), into)
     (into / "ü.txt").write_bytes(b"plain")
