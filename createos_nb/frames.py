@@ -19,7 +19,7 @@ from createos_nb.errors import InvalidArgument, NotFound
 from createos_nb.fanout import Asking, Question, Targets
 from createos_nb.logs import parse
 from createos_nb.markup import escape, one_line
-from createos_nb.timerange import Since, TimeRange
+from createos_nb.timerange import Moment, Since, TimeRange
 
 _PLUMBING = {"ask", "answers", "targets"}
 
@@ -182,24 +182,31 @@ class EnvironmentFrames:
             schema.RESOURCES, lambda one, now: [schema.resource_row(one.names[0], now)], strict=strict
         )
 
-    def logs(self, *, since: Since = "15m", strict: bool = False) -> pd.DataFrame:
+    def logs(
+        self, since: Since = None, *, start: Moment | None = None, end: Moment | None = None, strict: bool = False
+    ) -> pd.DataFrame:
         """Return what the applications printed, parsed into columns (`schema.LOGS`), oldest first.
 
         Parameters
         ----------
         since
-            How far to look back: ``"90s"``, ``"15m"``, ``"2h"``, or a `TimeRange`, of which the start counts. The
-            platform gives no window that ends before now.
+            Length of the window up to ``end`` (or now): ``"90s"``, ``"2h"``; default 15 minutes. Or a `TimeRange`.
+        start, end
+            The window, half open; aware datetimes, ISO text or unix seconds. The platform gives the newest lines
+            alone, by when they came: what was printed at ``end`` or later is left out here, by the time that a
+            line says, or the line above it; nothing is, where no line says one.
         strict
             Raise `PartialAnswer` instead of leaving out those that failed.
         """
         present = self.api.now()
-        window = TimeRange.of(since, now=present)
+        window = TimeRange.of(since, start=start, end=end, now=present, default="15m")
         seconds = max(1, round((present - window.start).total_seconds()))
+        ends = end is not None or isinstance(since, TimeRange)
 
         def ask(client: Client, one: Target) -> pd.DataFrame:
             text = client.environments.logs(*one.ids, since_seconds=seconds)
-            return parse(text, project=one.names[0], environment=one.names[1])
+            frame = parse(text, project=one.names[0], environment=one.names[1])
+            return frame[~(frame["timestamp"].ffill() >= window.end)].reset_index(drop=True) if ends else frame
 
         return self.ask(schema.LOGS, ask, {"GetProjectEnvironmentLogs": 1}, strict=strict)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from datetime import timedelta
 
 import httpx
 import pandas as pd
@@ -15,6 +17,7 @@ from createos_nb.api.projects import UploadSettings
 from createos_nb.endpoints import reach
 from createos_nb.errors import InvalidArgument, NotFound, PartialAnswer, PartialWarning
 from createos_nb.platform import service
+from createos_nb.timerange import TimeRange
 from createos_nb.workspace import Workspace
 
 FRAMES = {
@@ -200,6 +203,22 @@ def test_logs_of_the_application_are_parsed_into_columns(prod, shop):
     logs = prod.logs(since="5m")
     assert {"/products", "/checkout"} <= set(logs["path"].dropna())
     assert logs.loc[logs["status"] == 500, "trace"].notna().any()
+
+
+def test_logs_of_a_window_end_where_it_does(prod, shop):
+    shop.upload(1)
+    visit(shop, ["/early"])
+    end = prod.api.now()
+    time.sleep(1.1)  # A window ends with a whole second.
+    visit(shop, ["/late"])
+    of_all, early = prod.logs("5m"), prod.logs(start=end - timedelta(minutes=5), end=end)
+    assert {"/early", "/late"} <= set(of_all["path"].dropna())
+    assert "/early" in set(early["path"])
+    assert "/late" not in set(early["path"])
+    assert prod.logs(TimeRange(end - timedelta(minutes=5), end))["raw"].tolist() == early["raw"].tolist()
+    assert dict(early.dtypes) == dict(of_all.dtypes)
+    with pytest.raises(InvalidArgument, match="not both"):
+        prod.logs("5m", start=end)
 
 
 def test_a_build_log_is_that_of_what_is_live_unless_another_is_named(ws, prod, shop):

@@ -115,9 +115,9 @@ class Collection:
     def _logs(self) -> pd.DataFrame:
         if not self._variables_are_known:
             raise CreateOSError("Left out: the variables whose values to mask in it could not be read.")
-        # The platform only gives the log's end, so what came after the window is cut off here.
-        logs = self._selection.logs(since=self._window)
-        return logs[logs["timestamp"].isna() | _within(logs["timestamp"], self._window)].reset_index(drop=True)
+        logs = self._selection.logs(self._window)
+        # What came in the window and says an earlier time is not of it.
+        return logs[~(logs["timestamp"] < self._window.start)].reset_index(drop=True)
 
     def _journal(self) -> pd.DataFrame:
         project, environment = self._target.names
