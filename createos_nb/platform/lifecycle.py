@@ -236,8 +236,8 @@ class Lifecycle:
 
     async def _stop(self, environment_id: str) -> None:
         await self.serving.stop(environment_id)
-        if self.is_suspended(self.store.get(Environment, environment_id).project_id):
-            self.route(environment_id, asleep=True)
+        suspended = self.is_suspended(self.store.get(Environment, environment_id).project_id)
+        self.route(environment_id, asleep=suspended or self.store.sleeps(environment_id))
 
     def unsuspend(self, project: Project) -> None:
         """Begin to serve again what was live, and then what was to go live meanwhile."""
