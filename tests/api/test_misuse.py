@@ -159,7 +159,7 @@ def test_what_is_shown_of_a_secret_is_never_sent_in_its_place(loaded):
         ({"runEnvs": {"A": None, "PORT": 8080}}, {"run_envs": {"A": Secret(""), "PORT": Secret("8080")}}),
         ([], {"run_envs": None}),
     ],
-    ids=str,
+    ids=["null", "empty", "another kind", "variables", "no object"],
 )
 def test_an_odd_value_of_a_setting_leaves_its_list_readable(settings, read):
     data = {
