@@ -22,6 +22,7 @@ from createos_nb.suspects import Judgement, Rise, Suspect, judge, rises
 from createos_nb.timerange import TimeRange, duration
 
 if TYPE_CHECKING:
+    from createos_nb.frames import EnvironmentFrames
     from createos_nb.selection import Selection
 
 MAX_DEPLOYMENTS = 20
@@ -186,13 +187,18 @@ def blame(selection: Selection, window: TimeRange, *, significance: float = 0.01
     traffic cannot tell which it was. An older deployment that was put live again is known where this machine's
     journal holds it.
     """
+    refuse_many(selection)
+    found = _Found.of(selection, window, duration(lag), significance)
+    return found.rose() if found.runs else found.quiet()
+
+
+def refuse_many(selection: EnvironmentFrames) -> None:
+    """Refuse a selection that is not one environment."""
     if len(selection) != 1:
         raise InvalidArgument(
             f"Blame looks at one environment, and this selection has {len(selection)}. Choose one, such as "
             "ws['shop/production']."
         )
-    found = _Found.of(selection, window, duration(lag), significance)
-    return found.rose() if found.runs else found.quiet()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from createos_nb import schema
+from createos_nb.analytics import SUMMARY
 from createos_nb.api.budget import BACKGROUND, DOCUMENTED, HOUR_S, MINUTE_S, RESERVE
 from createos_nb.fanout import One, Question
 
@@ -66,8 +67,17 @@ class Explained:
         for operation, each in question.requests.items():
             costs.append((operation, count * each - held, held, operation not in question.unbounded))
             held = 0
+        return self._told(costs, many=count > 1)
+
+    def blame(self, traffic: pd.DataFrame) -> pd.DataFrame:
+        """Return what a blame costs: its traffic, the newest deployments, and what only a rise asks for."""
+        *parts, _ = traffic[["operation", "requests", "held", "bound"]].itertuples(index=False, name=None)
+        costs = [(operation, requests, held, bound == "exactly") for operation, requests, held, bound in parts]
+        return self._told([*costs, ("ListDeployments", 1, 0, True), (SUMMARY, 0, 0, False)], many=False)
+
+    def _told(self, costs: list[tuple[str, int, int, bool]], *, many: bool) -> pd.DataFrame:
         total = sum(requests for _, requests, _, _ in costs)
-        costs.append(("in all", total, sum(item[2] for item in costs), all(item[3] for item in costs)))
+        costs = [*costs, ("in all", total, sum(item[2] for item in costs), all(item[3] for item in costs))]
         budget = self.client.info()["budget"]
         return schema.EXPLANATION.frame(
             {
@@ -77,7 +87,7 @@ class Explained:
                 "held": held,
                 "share_of_minute": requests / budget["minute"]["limit"],
                 "share_of_hour": requests / budget["hour"]["limit"],
-                "documented_s": documented_s(requests, many=count > 1),
+                "documented_s": documented_s(requests, many=many),
             }
             for operation, requests, held, exact in costs
         )

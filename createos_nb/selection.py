@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from createos_nb import plans
-from createos_nb.blame import Blame, blame
+from createos_nb.blame import Blame, blame, refuse_many
 from createos_nb.completion import offers_dir
 from createos_nb.errors import InvalidArgument
 from createos_nb.explanation import Explained
@@ -21,6 +23,27 @@ __all__ = ["Selection", "Target"]
 
 
 @offers_dir
+class Explanation(EnvironmentFrames):
+    """The calls of a selection, each of which returns what it would cost (`schema.EXPLANATION`)."""
+
+    _asking: Explained
+
+    def blame(
+        self,
+        since: Since = None,
+        *,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        significance: float = 0.01,  # noqa: ARG002 - as asked
+        lag: str = "5m",  # noqa: ARG002 - as asked
+    ) -> pd.DataFrame:
+        """Return what `Selection.blame` would send at least; a rise takes two or three requests more."""
+        refuse_many(self)
+        window = TimeRange.of(since, start=start, end=end, now=self.api.now())
+        return self._asking.blame(self.analytics.requests_over_time(start=window.start, end=window.end))
+
+
+@offers_dir
 class Selection(EnvironmentFrames):
     """One environment or many: the same calls, the same frames.
 
@@ -30,12 +53,12 @@ class Selection(EnvironmentFrames):
         The platform's eight analytics answers as frames.
     """
 
-    def explain(self) -> EnvironmentFrames:
+    def explain(self) -> Explanation:
         """Return the same calls, which say what they would cost instead of making requests.
 
         Returns
         -------
-        EnvironmentFrames
+        Explanation
             Each call of it returns a frame of kind `schema.EXPLANATION`: the requests it would send, how many
             more it would without the answers that are held, and their share of the budget.
 
@@ -43,7 +66,7 @@ class Selection(EnvironmentFrames):
         --------
         >>> ws["*/production"].explain().analytics.summary(since="1h")  # doctest: +SKIP
         """
-        return EnvironmentFrames(self._targets, Explained(self.api, self.answers))
+        return Explanation(self._targets, Explained(self.api, self.answers))
 
     def blame(
         self,

@@ -119,6 +119,25 @@ def test_what_is_explained_of_a_selection_is_what_is_sent(both, shop, name):
     check(said, sent)
 
 
+@pytest.mark.parametrize("version", [1, 3], ids=["quiet", "failing"])
+def test_what_is_explained_of_a_blame_is_what_is_sent_at_least(ws, shop, version):
+    shop.upload(version)
+    visit(shop, ["/checkout"])
+    prod = ws[f"{shop.project}/production"]
+    with counted(prod.api) as nothing:
+        said = prod.explain().blame("2h")
+    assert not nothing
+    assert said["requests"].iloc[-1] == 2
+    with counted(prod.api) as sent:
+        prod.blame("2h")
+    check(said, sent)
+
+
+def test_a_blame_of_many_is_not_explained(both):
+    with pytest.raises(InvalidArgument, match="Blame looks at one environment, and this selection has 2"):
+        both.explain().blame()
+
+
 def test_every_question_can_be_explained():
     def questions(kind):
         return {name for name in vars(kind) if not name.startswith("_")}
