@@ -19,6 +19,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from createos_nb import registration
+
 if TYPE_CHECKING:
     from createos_nb import errors, panels, runbooks
     from createos_nb.api.client import AsyncClient, Client
@@ -76,3 +78,6 @@ def _imported(module: str, name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*__all__, "__version__"])
+
+
+registration.arrange()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from createos_nb import charts, metrics
+from createos_nb import charts, metrics, registration
 from createos_nb.charts.drawable import CHARTS, kind_to_draw
 from createos_nb.completion import offers_dir
 from createos_nb.metrics import NEEDED
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from createos_nb.charts.labels import Chart
 
 
-@pd.api.extensions.register_dataframe_accessor("createos")
+registration.give_way()
+
+
+@pd.api.extensions.register_dataframe_accessor(registration.NAME)
 @offers_dir
 class CreateOSAccessor:
     """What createos_nb can say about a frame; only methods whose columns are there are offered."""

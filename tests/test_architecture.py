@@ -20,7 +20,7 @@ LAYERS = (
     {"api", "traffic"},
     {"schema", "logs"},
     {"metrics", "charts"},
-    {"accessor"},
+    {"accessor", "registration"},
     {"archive"},
     {"plans"},
     {

@@ -34,6 +34,32 @@ def test_looking_at_its_names_loads_nothing_heavy():
     )
 
 
+FRAME = (
+    "pd.DataFrame({'project': ['shop'], 'environment': ['production'], 'interval_s': [60], 'partial': [False], "
+    "'timestamp': pd.to_datetime(['2026-11-01T12:00Z']), 'requests': [2], 'status_5xx': [0]})"
+)
+
+
+@pytest.mark.parametrize("order", ["createos_nb, pandas as pd", "pandas as pd, createos_nb"])
+def test_frames_have_the_accessor_whichever_is_imported_first(order):
+    loaded = loaded_after(f"import {order}; frame = {FRAME}")
+    assert loaded & {"altair", "duckdb"} == set()
+    told = "'createos' in dir(frame), 'createos' in dir(pd.DataFrame({'a': []}))"
+    printed = subprocess.run(
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-c",
+            f"import {order}; frame = {FRAME}; print(len(frame.createos.error_rate()), {told})",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert printed.stdout.split() == ["1", "True", "False"]
+
+
 def test_the_errors_load_nothing_heavy():
     assert loaded_after("from createos_nb import errors, TimeRange") & HEAVY == set()
 
