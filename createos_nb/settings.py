@@ -109,9 +109,12 @@ def project_link(start: str | os.PathLike[str] | None = None) -> ProjectLink | N
     SettingsError
         The file cannot be read, or does not say which project.
     """
-    directory = Path(start if start is not None else ".").resolve()
+    try:
+        directory = Path(start if start is not None else ".").resolve()
+    except OSError:  # It was removed.
+        return None
     for path in (each / ".createos.json" for each in (directory, *directory.parents)):
-        if not path.is_file():
+        if not _is_file(path):
             continue
         try:
             said = json.loads(path.read_text(encoding="utf-8"))
@@ -208,13 +211,21 @@ def _found(
     if text := os.environ.get("CREATEOS_ACCESS_TOKEN"):
         return Settings(url, _checked_key(text, "CREATEOS_ACCESS_TOKEN"), "X-Access-Token", "CREATEOS_ACCESS_TOKEN")
     token_file = Path.home() / ".createos" / ".token"
-    if token_file.is_file():
+    if _is_file(token_file):
         return Settings(url, _key_in(token_file), "X-Api-Key", str(token_file))
     raise SettingsError(
         "No API key. Looked at: the api_key argument, CREATEOS_API_KEY, CREATEOS_API_KEY_FILE, "
         f"CREATEOS_ACCESS_TOKEN, {token_file}. Set one of them, or use cos.local() for a platform on this "
         "machine that needs no account."
     )
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file, and one may know."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _like_a_key(text: str) -> bool:
@@ -241,6 +252,8 @@ def _checked_url(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_fine or parts.username:
         key = "" if "://" in url or "." in url else f" {_A_KEY}"
         raise SettingsError(f"The API URL{shown} is not one. Write it like {DEFAULT_API_URL}.{key}")
+    if not _is_host(parts.hostname):
+        raise SettingsError(f"The API URL{shown} has no host that there could be. Write it like {DEFAULT_API_URL}.")
     if parts.scheme == "http" and not loopback:
         raise SettingsError(f"The API URL{shown} is plain http, which would send the key in clear. Use https.")
     if parts.path.rstrip("/") not in {"", "/v1"} or parts.query or parts.fragment:
@@ -248,6 +261,17 @@ def _checked_url(url: str) -> str:
     # One spelling for one place: budgets and kept answers are named after it.
     place = parts.netloc.lower()
     return f"{parts.scheme}://{place.removesuffix(':443' if parts.scheme == 'https' else ':80').removesuffix(':')}"
+
+
+def _is_host(name: str) -> bool:
+    """Whether a host could have this name, which may be an address or of another script."""
+    if ":" in name:
+        return True
+    try:
+        labels = name.encode("idna").decode().removesuffix(".").split(".")
+    except UnicodeError:
+        return False
+    return all(re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", label) for label in labels)
 
 
 def _is_loopback(url: str) -> bool:

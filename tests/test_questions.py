@@ -171,6 +171,9 @@ class Branches:
     def __init__(self, branches, *, heeds_page):
         self.branches, self.heeds_page = branches, heeds_page
 
+    def check(self, request):
+        """Refuse nothing."""
+
     def send(self, request):
         data = [{"installationId": 7, "username": "ada"}]
         if request.operation == "ListGithubRepositoryBranches":
@@ -481,6 +484,9 @@ class Mixed:
 
     def __init__(self, ways):
         self.ways = ways
+
+    def check(self, request):
+        """Refuse nothing."""
 
     def send(self, request):
         status, body = FAILURES.get(self.ways[request.arguments["environment_id"]], (200, None))

@@ -118,6 +118,35 @@ def test_a_malformed_key_is_refused_without_being_shown(key):
     assert KEY not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "url", ["https://api..example.com", "https://exa mple.com", "https://-a.example", "https://a_.b-"]
+)
+def test_a_host_that_there_cannot_be_is_refused(url):
+    with pytest.raises(SettingsError, match=r"has no host that there could be|is not one"):
+        settings.resolve(url, api_key=KEY)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://bücher.example", "http://[::1]:3000", "https://10.0.0.1", "https://a.b-c.example."]
+)
+def test_a_host_of_any_kind_is_taken(url):
+    assert settings.resolve(url, api_key=KEY).api_url
+
+
+def test_a_home_that_cannot_be_looked_into_is_no_place_for_a_key(monkeypatch):
+    monkeypatch.setenv("HOME", f"/{'x' * 5000}")  # as one that is somebody else's, for whoever may look everywhere
+    with pytest.raises(SettingsError, match=r"No API key\. Looked at"):
+        settings.resolve()
+
+
+def test_in_a_directory_that_was_removed_there_is_no_link(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert settings.project_link() is None
+
+
 def test_a_key_is_stripped_and_a_secret_stays_one(user):
     assert settings.resolve(api_key=f" {KEY}\n").credential == Secret(KEY)
     assert settings.resolve(api_key=Secret(KEY)).credential == Secret(KEY)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from createos_nb.api.database import opened
-from createos_nb.api.envelope import announced, retry_after_s
+from createos_nb.api.envelope import Announced, announced, retry_after_s
 from createos_nb.api.message import Request, Response
 from createos_nb.api.window import booked, first_free
 from createos_nb.errors import RateLimited
@@ -185,7 +185,7 @@ class Budget:
                 self._remember(database, "blocked_until", max(until, self._fact(database, "blocked_until")))
         if said is None:
             return
-        of_minute = said.window_s <= MINUTE_S + 1
+        of_minute = self._is_of_a_minute(said)
         minute = float(said.limit if of_minute else said.limit * DOCUMENTED.minute / DOCUMENTED.hour)
         if self._known.get("minute") != minute or now - self._known.get("learned_at", -HOUR_S) > HOUR_S:
             with self._transaction() as database:
@@ -193,6 +193,22 @@ class Budget:
                 self._remember(database, "learned_at", now)
         if of_minute and said.remaining is not None and said.remaining < minute / 2:
             self._notice_others(int(now), said.limit, said.remaining)
+
+    def _is_of_a_minute(self, said: Announced) -> bool:
+        """Whether what is announced is a minute's: an hour's looks like one while its last minute runs.
+
+        It is not while the same number was an hour's within the last day. The documented number of an hour is
+        taken for that from the first: too few requests for a while do less harm than too many.
+        """
+        if said.window_s > MINUTE_S + 1:
+            if self._known.get("hour") != said.limit:
+                with self._transaction() as database:
+                    self._remember(database, "hour", float(said.limit))
+            return False
+        if "hour" not in self._known:
+            with self._transaction() as database:
+                self._known["hour"] = self._fact(database, "hour")
+        return said.limit not in {self._known["hour"], DOCUMENTED.hour}
 
     def state(self) -> dict[str, Any]:
         """Return what is left, for people."""
@@ -327,7 +343,7 @@ class Budget:
             # After a restart of the machine its clock begins anew: what lies far ahead is of before.
             ahead = int(self._clock()) + LONGEST_WAIT_S
             database.execute("DELETE FROM spent WHERE second > ?", [ahead])
-            database.execute("DELETE FROM facts WHERE value > ? AND name <> 'minute'", [ahead])
+            database.execute("DELETE FROM facts WHERE value > ? AND name NOT IN ('minute', 'hour')", [ahead])
         except (OSError, sqlite3.Error) as error:
             return self._alone(error)
         self._database = database

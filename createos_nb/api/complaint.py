@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 _CONFIDENTIAL = ("env", "vars", "secret", "key", "content")
 
 
+_OBJECTS = frozenset(
+    {"model_type", "model_attributes_type", "dict_type", "mapping_type", "list_type", "tuple_type", "sequence_str"}
+    | {"is_instance_of", "iterable_type"}
+)
+"""Kinds of errors of what is no object or list, and should be one."""
 _PLAIN = {
     **dict.fromkeys(("is_instance_of", "string_type"), "it must be a text"),
     **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "it must be an object"),
@@ -61,7 +66,9 @@ def complaint(
     if first["type"] == "unknown_name":
         said = first["msg"]
         return one_line(said if said.startswith(operation) else f"{operation}: {said}", limit=400)
-    shown = "" if any(word in field.lower() for word in _CONFIDENTIAL) else _shown(first.get("input"))
+    # A text in the place of an object may be that object, with the secrets that stand in it.
+    hidden = first["type"] in _OBJECTS or any(word in field.lower() for word in _CONFIDENTIAL)
+    shown = "" if hidden else _shown(first.get("input"))
     if first["type"] == "too_long" and isinstance(first.get("input"), Sized):
         shown = f" of {len(first['input'])}"
     allowed = _allowed(schema, place) or _said(first, plain=bool(wire))

@@ -159,7 +159,7 @@ def _given(files: Mapping[str, str | bytes]) -> Contents:
     kept: dict[str, bytes] = {}
     left_out: dict[str, str] = {}
     for path, content in files.items():
-        data = content.encode() if isinstance(content, str) else bytes(content)
+        data = _encoded(path, content)
         folders, name = PurePosixPath(path).parts[:-1], PurePosixPath(path).name
         if not is_relative(path):
             raise InvalidArgument(f"{path!r} is no relative path with forward slashes. Write it like src/main.py.")
@@ -170,6 +170,17 @@ def _given(files: Mapping[str, str | bytes]) -> Contents:
         else:
             kept[path] = data
     return _checked(Contents(kept, left_out))
+
+
+def _encoded(path: str, content: object) -> bytes:
+    try:
+        if isinstance(content, str):
+            return content.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument(f"{path!r} has a character that no UTF-8 can hold. Give its bytes.") from None
+    if isinstance(content, bytes | bytearray | memoryview):
+        return bytes(content)
+    raise InvalidArgument(f"The content of {path!r} must be text or bytes, not {type(content).__name__}.")
 
 
 def _collected(root: Path | None, found: Iterable[tuple[str, Path, str]]) -> Contents:

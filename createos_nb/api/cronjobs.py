@@ -51,6 +51,14 @@ class HttpCall(Sent):
     timeout_in_seconds: Annotated[int, Field(ge=1, le=5)] | None = None
 
 
+class JobSettings(Model):
+    """What an ``http`` job sends, as the platform tells it."""
+
+    path: Omissible[str] = None
+    method: Omissible[str] = None
+    headers: dict[str, Secret] | None = None
+
+
 class Cronjob(Model):
     """Something that an environment does by the clock."""
 
@@ -61,7 +69,7 @@ class Cronjob(Model):
     schedule: str
     type: Annotated[str, known("http", "artifact")]
     status: CronjobStatus
-    settings: dict[str, Any] | None = None
+    settings: JobSettings | None = None
     metadata: dict[str, Any] | None = None
     suspended_at: Timestamp | None = None
     suspend_text: str | None = None

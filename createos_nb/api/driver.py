@@ -23,6 +23,10 @@ class Transport(Protocol):
 
     name: str
 
+    def check(self, request: Request) -> None:
+        """Refuse what cannot be sent at all, before it takes a place in the budget."""
+        ...
+
     def send(self, request: Request) -> Response:
         """Send one request and return its answer."""
         ...
@@ -37,6 +41,10 @@ class AsyncTransport(Protocol):
 
     name: str
 
+    def check(self, request: Request) -> None:
+        """Refuse what cannot be sent at all, before it takes a place in the budget."""
+        ...
+
     async def send(self, request: Request) -> Response:
         """Send one request and return its answer."""
         ...
@@ -46,13 +54,14 @@ class AsyncTransport(Protocol):
         ...
 
 
-def _remember(error: OutcomeUnknown, run: Callable[[Exchange[Any]], Any]) -> None:
+def _remember(error: OutcomeUnknown, run: Callable[[Exchange[Any]], Any], begun: tuple[Step | None, float]) -> None:
     """Let an error read back what it does not know, with the request that failed and through the same driver."""
     request, failed_s = error.request, time.monotonic()
+    begun_s = begun[1] if begun[0] is request else failed_s
     if request is not None:
         from createos_nb.api.reconciliation import reconciled
 
-        error.bound_to(lambda: run(reconciled(request, failed_s)))
+        error.bound_to(lambda: run(reconciled(request, begun_s, failed_s)))
 
 
 @contextmanager
@@ -71,8 +80,8 @@ def _interruptible(request: Request) -> Iterator[None]:
 
 
 def _hurried(pace: Pace, step: Reserve) -> Pace:
-    """Return the pace of one request, which may have less time than others."""
-    return replace(pace, patience_s=min(pace.patience_s, step.patience_s))
+    """Return the pace of one request, which may have less time than others, or more."""
+    return pace if step.patience_s is None else replace(pace, patience_s=step.patience_s)
 
 
 class Driver:
@@ -112,9 +121,11 @@ class Driver:
 
     def run(self, exchange: Exchange[T]) -> T:
         """Carry an exchange out and return its value."""
+        begun: tuple[Step | None, float] = None, 0.0
         try:
             step = next(exchange)
             while True:
+                begun = (step, time.monotonic()) if isinstance(step, Request) else begun
                 try:
                     answer = self._carry_out(step)
                 except (ConnectionFailed, Unanswered) as error:
@@ -124,8 +135,13 @@ class Driver:
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return] # StopIteration carries the generator's value
         except OutcomeUnknown as error:
-            _remember(error, self.run)
+            _remember(error, self.run, begun)
             raise
+        except Exception:
+            raise
+        except BaseException as interruption:  # noqa: BLE001 - whatever interrupts it
+            # What shows the values of its frames, as ``%xmode Verbose`` does, would show half an answer in clear.
+            raise interruption.with_traceback(None)  # noqa: B904 - it is the same one
         finally:
             exchange.close()
 
@@ -141,6 +157,7 @@ class Driver:
             self.clock.learn(response)
             return response
         if isinstance(step, Reserve):
+            self.transport.check(step.request)
             if step.attempt > 1 and not self.retries.take():
                 return False
             wait_s, place = self.budget.reserve(step.request, _hurried(self.pace, step))
@@ -190,9 +207,11 @@ class AsyncDriver:
 
     async def run(self, exchange: Exchange[T]) -> T:
         """Carry an exchange out and return its value."""
+        begun: tuple[Step | None, float] = None, 0.0
         try:
             step = next(exchange)
             while True:
+                begun = (step, time.monotonic()) if isinstance(step, Request) else begun
                 try:
                     answer = await self._carry_out(step)
                 except (ConnectionFailed, Unanswered) as error:
@@ -202,8 +221,13 @@ class AsyncDriver:
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return] # StopIteration carries the generator's value
         except OutcomeUnknown as error:
-            _remember(error, self.run)
+            _remember(error, self.run, begun)
             raise
+        except Exception:
+            raise
+        except BaseException as interruption:  # noqa: BLE001 - whatever interrupts it
+            # What shows the values of its frames, as ``%xmode Verbose`` does, would show half an answer in clear.
+            raise interruption.with_traceback(None)  # noqa: B904 - it is the same one
         finally:
             exchange.close()
 
@@ -218,6 +242,7 @@ class AsyncDriver:
             self.clock.learn(response)
             return response
         if isinstance(step, Reserve):
+            self.transport.check(step.request)
             if step.attempt > 1 and not self.retries.take():
                 return False
             wait_s, place = self.budget.reserve(step.request, _hurried(self.pace, step))

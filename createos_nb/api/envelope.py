@@ -31,6 +31,8 @@ MISSING = object()
 """In place of data that is not there; data may be anything else."""
 
 _LONGEST_WAIT_S = 24 * 3600.0
+_LIKELY_S = 3600.0
+"""The longest documented window."""
 
 
 def data_of(request: Request, response: Response) -> Any:
@@ -127,12 +129,16 @@ def refusal_in(body: Any) -> str | None:
     """Return the platform's sentence when the envelope says that it did not happen."""
     if not isinstance(body, dict):
         return None
-    error = body.get("error")
-    if error and "data" not in body:
+    if error := body.get("error"):
         return sentence(error)
-    if body.get("status") in ("fail", "error") or body.get("success") is False:
+    # Where two say how it went, both must say that it went well.
+    if str(body.get("status")).lower() in {"fail", "failed", "failure", "error"} or _is_false(body.get("success")):
         return sentence(body.get("message") or body.get("data"))
     return None
+
+
+def _is_false(said: Any) -> bool:
+    return said is False or str(said).lower() == "false"
 
 
 def sentence(said: Any) -> str:
@@ -202,6 +208,10 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     reset = _number(headers.get("x-ratelimit-reset"))
     if (seconds := _number(asked)) is not None:
         return _bounded(seconds)
+    if moment is not None and date is None:
+        # This machine's time is the best there is then, unless what it makes of it is far off.
+        seconds = (moment - datetime.now(UTC)).total_seconds()
+        return seconds if 0 < seconds <= _LIKELY_S else None
     if moment is not None and date is not None:
         return _bounded((moment - date).total_seconds())
     if reset is not None and date is not None:

@@ -13,7 +13,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from createos_nb.api.message import Request, Response
+from createos_nb.api.message import Request, Response, closed
 from createos_nb.errors import NotOverMCP
 from createos_nb.settings import Settings
 
@@ -105,9 +105,12 @@ class McpTransport:
         self._end: weakref.finalize[Any, Any] | None = None
         self._closed = False
 
+    def check(self, request: Request) -> None:
+        """Refuse an operation that has no tool."""
+        _refuse_without_tool(request)
+
     def send(self, request: Request) -> Response:
         """Send one request and return its answer."""
-        _refuse_without_tool(request)
         return self._running().send(request)
 
     def _running(self) -> _Worker:
@@ -116,7 +119,7 @@ class McpTransport:
             self._process, self._lock, self._worker = os.getpid(), threading.Lock(), None
         with self._lock:
             if self._closed:
-                raise RuntimeError("The client is closed. Make a new one.")
+                raise closed()
             if self._worker is None:
                 self._worker = _Worker(self._settings, self._timeout_s)
                 # Also when nobody closes it, and at the end of the interpreter.
@@ -141,11 +144,14 @@ class AsyncMcpTransport:
         self._opening: asyncio.Task[Session] | None = None
         self._closed = False
 
+    def check(self, request: Request) -> None:
+        """Refuse an operation that has no tool."""
+        _refuse_without_tool(request)
+
     async def send(self, request: Request) -> Response:
         """Send one request and return its answer."""
-        _refuse_without_tool(request)
         if self._closed:
-            raise RuntimeError("The client is closed. Make a new one.")
+            raise closed()
         if self._opening is None or self._opening.get_loop() is not asyncio.get_running_loop():
             loading = asyncio.to_thread(_session, self._settings, self._timeout_s)
             self._opening = asyncio.create_task(loading)

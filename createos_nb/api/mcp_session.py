@@ -34,6 +34,11 @@ from createos_nb.markup import one_line
 from createos_nb.settings import Settings
 
 _CLOSE_S = 2.0
+_OPENING = 2
+"""A session is opened by two requests."""
+_SLOWEST_BYTES_S = 100_000
+"""How fast an upload is taken to be at least."""
+_NOT_WHOLE = "the answer did not come whole in time"
 
 
 class _Link:
@@ -132,7 +137,7 @@ class Session:
             if request.file is not None:
                 _refuse_elsewhere(request, session)
             note = Note()
-            answer = await _called(session, request, note)
+            answer = await self._called(session, request, note)
             if answer is not None:
                 return answer
             if not (note.in_session and note.status == 404):
@@ -144,6 +149,16 @@ class Session:
             f"{request} found no session that lasts at {self._settings.api_url}{ENDPOINT}. Try again, or use REST."
         )
 
+    async def _called(self, session: ClientSession, request: Request, note: Note) -> Response | None:
+        """Call a tool within the time that an answer may take to come whole, and that sending it may."""
+        sending_s = len(request.file or b"") / _SLOWEST_BYTES_S
+        try:
+            async with asyncio.timeout(self._timeout_s + sending_s):
+                return await _called(session, request, note)
+        except TimeoutError:
+            note.unanswered = note.unanswered or _NOT_WHOLE
+            return None
+
     async def _open(self) -> _Link:
         """Return the session that is open or opening; a new one when the last has failed or ended."""
         link = self._link
@@ -153,7 +168,12 @@ class Session:
             or (link.ready.is_set() and not link.session)
         ):
             link = self._link = _Link(self._settings, self._timeout_s)
-        await link.ready.wait()
+        try:
+            async with asyncio.timeout(_OPENING * self._timeout_s):
+                await link.ready.wait()
+        except TimeoutError:
+            link.note.unanswered = _NOT_WHOLE
+            await self._forget(link)
         return link
 
     async def _forget(self, link: _Link) -> None:

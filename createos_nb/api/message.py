@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from createos_nb.api.secret import Secret
+from createos_nb.errors import CreateOSError
 
 T = TypeVar("T")
 
@@ -86,6 +86,11 @@ class Response:
         return Response(self.status, headers, body.encode("utf-8", "surrogateescape"))
 
 
+def closed() -> CreateOSError:
+    """Return what a client says that was closed."""
+    return CreateOSError("The client is closed. Make a new one.")
+
+
 @dataclass(frozen=True)
 class Reserve:
     """Ask for a place in the request budget, before every attempt.
@@ -96,8 +101,8 @@ class Reserve:
 
     request: Request
     attempt: int = 1
-    patience_s: float = math.inf
-    """Seconds that it may wait for, where that is less than its caller's other requests would wait."""
+    patience_s: float | None = None
+    """Seconds that it may wait for, in place of what its caller's other requests would; None for those."""
 
 
 @dataclass(frozen=True)

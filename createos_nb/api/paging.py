@@ -48,7 +48,7 @@ def pages(
     read
         Reads one page.
     page_size
-        Rows a request, 1 to the platform's maximum.
+        Rows a request, 1 to the platform's maximum; of 1, two are asked for.
     max_rows
         Rows at most; None for all.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from urllib.parse import quote
 
@@ -44,9 +45,10 @@ def _segment(name: str, value: object) -> str:
     if (
         value in {"", ".", ".."}
         or not value.strip()
-        or any(ord(each) < 32 or ord(each) == 127 or each in "/\\%" for each in value)
+        or any(unicodedata.category(each) in {"Cc", "Zl", "Zp"} or each in "/\\%" for each in value)
     ):
-        raise InvalidArgument(f"{name}={one_line(value)!r} is not an id. Pass the id as the API lists it.")
+        shown = "" if "skp_" in value.lower() else f"={one_line(value)!r}"  # a key in the wrong place
+        raise InvalidArgument(f"{name}{shown} is not an id. Pass the id as the API lists it.")
     try:
         return quote(value, safe="")
     except UnicodeEncodeError:

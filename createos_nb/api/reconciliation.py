@@ -24,8 +24,8 @@ from createos_nb.errors import NotFound, OperationFailed
 SETTLES_S = 5.0
 """After so long what was sent, and is not to be seen, is taken for not having arrived."""
 
-LONGEST_REQUEST_S = 120.0
-"""How long before its failure a request may have been sent."""
+MARGIN_S = 1.0
+"""The platform tells its time in whole seconds; what was made so shortly before counts as made since."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,15 @@ Readback = Callable[[Mapping[str, Any], "datetime | None"], Exchange[Verdict]]
 """Reads back from the arguments and the first moment at which the change can have happened, server's time."""
 
 
-def reconciled(request: Request, failed_s: float) -> Exchange[Verdict]:
+def reconciled(request: Request, begun_s: float, failed_s: float) -> Exchange[Verdict]:
     """Read back whether a request that got no answer was carried out.
 
     Parameters
     ----------
     request
         What was sent.
-    failed_s
-        When it was given up, on the driver's clock.
+    begun_s, failed_s
+        When it was begun to be sent, and given up, on the driver's clock.
     """
     readback = READBACK.get(request.operation)
     if readback is None and request.operation not in UPLOADS:
@@ -67,8 +67,9 @@ def reconciled(request: Request, failed_s: float) -> Exchange[Verdict]:
     now_s: float = yield Sleep(0)
     now_s = yield Sleep(max(0.0, failed_s + SETTLES_S - now_s))
     answer = yield from answered(OPERATIONS["GetCurrentUser"].request())
-    clock = served_at(answer)
-    first = None if clock is None else clock - timedelta(seconds=now_s - failed_s + LONGEST_REQUEST_S)
+    clock, now_s = served_at(answer), (yield Sleep(0))
+    # What was made before is somebody else's, however much it is like what was sent.
+    first = None if clock is None else clock - timedelta(seconds=now_s - begun_s + MARGIN_S)
     if readback is None:
         return (yield from _uploaded(request, first))
     return (yield from readback(request.arguments, first))
@@ -150,6 +151,40 @@ def _deployed(content: Callable[[Mapping[str, Any], Mapping[str, Any]], bool]) -
     return readback
 
 
+def _triggered(source: Callable[[Mapping[str, Any]], Exchange[Mapping[str, Any] | None]]) -> Readback:
+    """Return the readback of a deployment that the platform itself fetches, known by what it is made from."""
+
+    def readback(arguments: Mapping[str, Any], first: datetime | None) -> Exchange[Verdict]:
+        if first is None:
+            return _TIMELESS
+        rows = yield from OPERATIONS["ListDeployments"].exchange(arguments["project_id"], max_rows=20)
+        new = [row for row in rows if row.created_at >= first and "image" not in (row.source or {})]
+        wanted = yield from source(arguments)
+        if wanted is None and new:
+            return Verdict(
+                "unknown", f"New is {_versions(new)}; whether by this call or by a push is not to be seen."
+            )
+        same = [row for row in new if wanted is not None and wanted.items() <= (row.source or {}).items()]
+        return _of_the_same(same, new)
+
+    return readback
+
+
+def _of_the_branch(arguments: Mapping[str, Any]) -> Exchange[Mapping[str, Any] | None]:
+    """Return what the newest commit of a branch has: its branch; None where the platform chooses it."""
+    yield from ()
+    return {"branch": arguments["branch"]} if arguments.get("branch") else None
+
+
+def _of_the_first(arguments: Mapping[str, Any]) -> Exchange[Mapping[str, Any] | None]:
+    """Return what a repetition has, of another branch that branch alone; None where the first one does not say."""
+    if arguments.get("branch"):
+        return {"branch": arguments["branch"]}
+    first = yield from OPERATIONS["GetDeployment"].exchange(arguments["project_id"], arguments["deployment_id"])
+    told = {name: value for name, value in (first.source or {}).items() if name in {"branch", "commit"} and value}
+    return told if "commit" in told else None
+
+
 def _versions(rows: list[Any]) -> str:
     return ", ".join(row.version for row in rows)
 
@@ -201,12 +236,8 @@ READBACK: dict[str, Readback] = {
     "CreateApp": _made("ListApps", (), "name", "name"),
     "CreateCronjob": _made("ListCronjobs", ("project_id",), "name", "name"),
     "CreateDeployment": _deployed(lambda sent, source: source.get("image") == sent["body"]["image"]),
-    "TriggerLatestDeployment": _deployed(
-        lambda sent, source: sent.get("branch") in {None, source.get("branch")} and "image" not in source
-    ),
-    "RetriggerDeployment": _deployed(
-        lambda sent, source: sent.get("branch") in {None, source.get("branch")} and "image" not in source
-    ),
+    "TriggerLatestDeployment": _triggered(_of_the_branch),
+    "RetriggerDeployment": _triggered(_of_the_first),
     "DeleteProject": _gone("GetProject", ("project_id",), "project", listed=False),
     "DeleteProjectEnvironment": _gone("ListProjectEnvironments", _ENVIRONMENT, "environment", listed=True),
     "DeleteDeployment": _gone("GetDeployment", ("project_id", "deployment_id"), "deployment", listed=False),

@@ -18,9 +18,9 @@ import httpcore
 import httpx
 
 from createos_nb.api.connection import AsyncConnection, Connection, Origin
-from createos_nb.api.message import Request, Response, Unanswered
+from createos_nb.api.message import Request, Response, Unanswered, closed
 from createos_nb.api.secret import Secret
-from createos_nb.errors import ConnectionFailed, CreateOSError, UnexpectedResponse
+from createos_nb.errors import ConnectionFailed, UnexpectedResponse
 from createos_nb.settings import Settings
 
 CONNECTIONS = 32
@@ -165,10 +165,6 @@ def _unanswered(error: Exception) -> Unanswered:
     return Unanswered(type(error).__name__)
 
 
-def _closed() -> CreateOSError:
-    return CreateOSError("The client is closed. Make a new one.")
-
-
 class RestTransport:
     """Sends requests over HTTP, blocking. Safe to use from several threads, and in a forked process."""
 
@@ -185,6 +181,9 @@ class RestTransport:
         self._open: set[Connection] = set()
         self._free: list[Connection] = []
         self._process = os.getpid()
+
+    def check(self, request: Request) -> None:
+        """Refuse nothing: each operation goes over REST."""
 
     def send(self, request: Request) -> Response:
         """Send one request and return its answer."""
@@ -219,7 +218,7 @@ class RestTransport:
     def _connection(self) -> Connection:
         """Return the connection that was free last, which is the likeliest to be alive."""
         if self._closed:
-            raise _closed()
+            raise closed()
         with suppress(IndexError):
             while True:
                 connection = self._free.pop()
@@ -281,12 +280,15 @@ class AsyncRestTransport:
         self._closed = False
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = WeakKeyDictionary()
 
+    def check(self, request: Request) -> None:
+        """Refuse nothing: each operation goes over REST."""
+
     async def send(self, request: Request) -> Response:
         """Send one request and return its answer."""
         loop = self._loops.setdefault(asyncio.get_running_loop(), _Loop())
         async with loop.places:
             if self._closed:
-                raise _closed()
+                raise closed()
             connection, whole = await loop.connection(self._wire.origin), False
             try:
                 answer = await connection.handle_async_request(self._wire.request(request))

@@ -7,17 +7,19 @@ from functools import cache
 
 from createos_nb.api.message import Response
 
+_MOST = 2.0
+
 
 class Retries:
     """How many further attempts there may be: a dead server must not get three times the requests.
 
-    Every answer that is not a failure of the server earns a fifth of one. Two are there at first, and ten can be
-    saved up: so many requests, beside one a call, a server that never answers gets at most.
+    Every answer that is not a failure of the server earns a fifth of one. Two are there at first, and no more can
+    be saved up: so many requests, beside one a call, a server that never answers gets at most.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._left = 2.0
+        self._left = _MOST
 
     @staticmethod
     @cache
@@ -35,7 +37,7 @@ class Retries:
         """Count an answer."""
         if response.status < 500 and response.status != 429:
             with self._lock:
-                self._left = min(10.0, self._left + 0.2)
+                self._left = min(_MOST, self._left + 0.2)
 
     def take(self) -> bool:
         """Take one, if one is there."""

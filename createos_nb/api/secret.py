@@ -121,6 +121,8 @@ def _validated(value: object, info: core_schema.ValidationInfo) -> Secret:
     if isinstance(value, Secret):
         return value
     if isinstance(value, str):
+        if any("\ud800" <= each <= "\udfff" for each in value):
+            raise PydanticCustomError("no_utf_8", "it has a character that no UTF-8 can hold")
         return Secret(value)
     if info.context and info.context.get("received") and isinstance(value, int | float | None):
         # A platform that has a number, or nothing, where a text belongs is not to make a whole list unreadable.

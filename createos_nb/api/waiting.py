@@ -10,16 +10,19 @@ from createos_nb.api.message import Exchange, Reserve, Sleep
 from createos_nb.api.progress import bar
 from createos_nb.errors import (
     ConnectionFailed,
+    InvalidArgument,
     NotFound,
     RateLimited,
     ServerError,
     TimedOut,
     Unauthorized,
+    UnexpectedResponse,
     WaitFailed,
 )
 
 T = TypeVar("T")
 
+_ODD_ANSWERS = 3
 OUTAGE_S = 120.0
 """How long a wait outlives a platform that does not answer."""
 
@@ -64,6 +67,7 @@ def until(
     From 0.1 s between reads, 1.7 times as long each time, up to 40 s: at most 35 reads in 15 minutes. An
     outage of up to two minutes is waited out.
     """
+    _check(timeout_s)
     with bar(what, shown=progress, bar_format="{desc} {postfix} {elapsed}") as shown:
 
         def tell(state: T) -> None:
@@ -72,6 +76,12 @@ def until(
                 on_change(state)
 
         return (yield from _until(read, done, timeout_s=timeout_s, what=what, tell=tell, tick=shown.refresh))
+
+
+def _check(timeout_s: float) -> None:
+    """Refuse a time to wait for that is none."""
+    if not isinstance(timeout_s, int | float) or isinstance(timeout_s, bool) or not timeout_s >= 0:
+        raise InvalidArgument(f"timeout_s={timeout_s!r} is refused: it must be a number of seconds, 0 or more.")
 
 
 def _until(
@@ -86,13 +96,18 @@ def _until(
     started_s: float = yield Sleep(0)
     now_s, pause_s, answered_s = started_s, 0.1, started_s
     before: T | None = None
+    odd = 0
     while True:
         try:
-            state = yield from _within(read(), started_s + timeout_s - now_s, what)
-        except (ConnectionFailed, ServerError, RateLimited):
+            state = yield from _within(read(), now_s, started_s + timeout_s, what)
+        except (ConnectionFailed, ServerError, RateLimited, UnexpectedResponse, TimedOut) as error:
+            # A page of a proxy in between goes away again; what is no CreateOS stays so.
+            odd = odd + 1 if isinstance(error, UnexpectedResponse) else odd
             now_s = yield Sleep(0)
-            if now_s - answered_s > OUTAGE_S or now_s - started_s >= timeout_s:
+            if now_s - answered_s > OUTAGE_S or odd > _ODD_ANSWERS:
                 raise
+            if now_s - started_s >= timeout_s:
+                raise _late(what, timeout_s, error) from None
         except Unauthorized as error:
             raise _resumable(error) from None
         except NotFound as error:
@@ -107,24 +122,37 @@ def _until(
             before = state
             if done(state):
                 return state
-            answered_s = now_s
+            answered_s, odd = now_s, 0
         left_s = started_s + timeout_s - now_s
         if left_s <= 0:
-            raise TimedOut(f"{what} was not reached within {timeout_s:g} s. It goes on: wait again, or look.")
+            raise _late(what, timeout_s)
         now_s = yield Sleep(min(pause_s, left_s))
         tick()
         pause_s = min(pause_s * 1.7, 40.0)
 
 
-def _within(exchange: Exchange[T], left_s: float, what: str) -> Exchange[T]:
-    """Carry an exchange out that is not to wait for longer, neither for the budget nor for the platform."""
+def _late(what: str, timeout_s: float, error: Exception | None = None) -> TimedOut:
+    because = f" ({str(error).rstrip('.')})" if error is not None else ""
+    return TimedOut(f"{what} was not reached within {timeout_s:g} s{because}. It goes on: wait again, or look.")
+
+
+def _within(exchange: Exchange[T], now_s: float, until_s: float, what: str) -> Exchange[T]:
+    """Carry an exchange out that is not to wait beyond a time, neither for the budget nor for the platform.
+
+    It waits for the budget as long as there is time, and tries nothing again once there is none.
+    """
     try:
         step = next(exchange)
         while True:
             if isinstance(step, Reserve):
-                step = replace(step, patience_s=left_s)
-            if isinstance(step, Sleep) and step.seconds > left_s:
-                raise TimedOut(f"{what} was not reached: the platform asks to wait for {step.seconds:.0f} s.")
+                if step.attempt > 1:
+                    now_s = yield Sleep(0)
+                    if now_s >= until_s:
+                        step = exchange.send(False)  # noqa: FBT003 - the answer to a Reserve
+                        continue
+                step = replace(step, patience_s=max(0.0, until_s - now_s))
+            if isinstance(step, Sleep) and step.seconds > until_s - now_s:
+                raise TimedOut(f"{what}: the platform is not to be asked again before {step.seconds:.2g} s.")
             try:
                 answer = yield step
             except Exception as error:  # noqa: BLE001 - whatever it is, it is the exchange's

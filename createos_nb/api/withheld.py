@@ -19,12 +19,14 @@ DIRECTORIES = {
 """Directories that are never uploaded, in whatever case they are written, to the reason."""
 
 SECRET_NAMES = (
-    *(".env", ".env.*", "*.env", ".envrc"),
+    *(".env", ".env[-._]*", "*.env", ".envrc"),
     *("*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.ppk"),
     *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*"),
     *(".netrc", "_netrc", ".pypirc", ".git-credentials", ".pgpass", ".my.cnf", ".htpasswd", ".dockercfg"),
     *(".token", ".vault-token", "credentials", "credentials.json", "client_secret*.json", "service-account*.json"),
-    *("secrets.json", "secrets.toml", "secrets.yml", "secrets.yaml", "*.tfstate", "*.tfstate.*", "*.tfvars"),
+    *(".secrets", *(f"*secrets.{kind}" for kind in ("json", "toml", "yml", "yaml", "properties"))),
+    *("*.tfstate", "*.tfstate.*", "*.tfvars", "kubeconfig", "rclone.conf", ".s3cfg", ".boto"),
+    *(".bash_history", ".zsh_history", ".python_history", ".psql_history", ".mysql_history", ".node_repl_history"),
 )
 """Files that hold secrets by custom, in whatever case they are written; they are never uploaded."""
 
@@ -38,7 +40,11 @@ _INLINE_SECRET = re.compile(
     """
 )
 _API_KEY = re.compile(rb"(?<![A-Za-z0-9_])skp_[A-Za-z0-9_-]{16}")
-_PRIVATE_KEY = re.compile(rb"\s*-----BEGIN [A-Z ]*PRIVATE KEY")
+_PRIVATE_KEY = re.compile(rb"""(?:\A|[\r\n"'`]|\\n)[ \t]*-----BEGIN [A-Z ]*PRIVATE KEY-----(?=\s*[\r\n]|\\n)""")
+"""At a line's beginning, also of a text in JSON; a program that only speaks of one has no line end behind it."""
+_DOCKER_LOGIN = re.compile(rb'"auths"\s*:\s*\{\s*"[^"]+"\s*:\s*\{\s*"(?:auth|identitytoken)"')
+_COPY = re.compile(r"(?:~|\.(?:bak|old|orig|save|swp|swo|tmp|backup|\d{1,3}))+$")
+"""What editors and people put behind the name of a copy."""
 _OTHER = {".ds_store": "of the file manager", "thumbs.db": "of the file manager", ".git": "version control"}
 
 
@@ -51,15 +57,20 @@ def directory_reason(name: str) -> str:
 def name_reason(name: str) -> str:
     """Return why a file of this name is left out, empty when it is not."""
     folded = name.casefold()
-    if any(fnmatch.fnmatchcase(folded, pattern) for pattern in SECRET_NAMES):
+    # A copy has what the file has: vi hides its own behind another dot, emacs between number signs.
+    plain = _COPY.sub("", folded.strip("#"))
+    names = {folded, plain, plain.removeprefix(".")}
+    if any(fnmatch.fnmatchcase(each, pattern) for pattern in SECRET_NAMES for each in names):
         return SECRETS
     return _OTHER.get(folded, "")
 
 
 def content_reason(name: str, content: bytes) -> str:
     """Return why a file with this content is left out, empty when it is not."""
-    if _PRIVATE_KEY.match(content):
-        return "is a private key: use the environment's variables"
+    if _PRIVATE_KEY.search(content):
+        return "holds a private key: use the environment's variables"
+    if _DOCKER_LOGIN.search(content):
+        return "holds a registry's password: use the environment's variables"
     if _API_KEY.search(content):
         return "holds an API key of CreateOS: use the environment's variables"
     if name.casefold() in _CONFIGURATION and _INLINE_SECRET.search(content):

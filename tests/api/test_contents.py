@@ -171,6 +171,8 @@ def test_the_home_of_a_tilde_is_found(app, monkeypatch):
 @pytest.mark.parametrize(
     "name",
     [
+        *(".env~", "..env.swp", ".env-prod", ".env_prod", "prod.env.bak", "key.pem~", ".secrets", "my-secrets.yml"),
+        *(".bash_history", ".s3cfg", "kubeconfig", "rclone.conf"),
         *(".env", ".ENV", ".env.local", "prod.env", ".envrc", "server.pem", "TLS.PEM", "tls.key", "cert.p12"),
         *("id_rsa", "id_ecdsa", "id_dsa.old", ".netrc", ".git-credentials", ".pgpass", ".htpasswd", "a.jks"),
         *("credentials.json", "terraform.tfstate", "terraform.tfstate.backup", "secrets.toml"),
@@ -199,6 +201,12 @@ def test_what_may_hold_secrets_and_what_is_of_no_use_stays_here(app, name):
         ("pip.conf", "[global]\nindex-url = https://me:${TOKEN}@pypi.example/simple\n", True),
         ("notes.txt", "-----BEGIN OPENSSH PRIVATE KEY-----\n", False),
         ("notes.txt", "-----BEGIN CERTIFICATE-----\n", True),
+        ("my-proj-0a1b2c3d.json", '{"private_key": "-----BEGIN PRIVATE KEY-----\\nMII', False),
+        ("server.crt", "Bag Attributes\n  friendlyName: x\n-----BEGIN ENCRYPTED PRIVATE KEY-----\nMII", False),
+        ("docs.md", "The file begins with -----BEGIN PRIVATE KEY-----, as PEM does.", True),
+        ("check.py", "if '-----BEGIN RSA PRIVATE KEY-----' in text:\n    raise", True),
+        ("config.json", '{"auths": {"registry.example": {"auth": "dXNlcjpzM2NyZXQ="}}}', False),
+        ("config.json", '{"auths": "of the users"}', True),
     ],
 )
 def test_what_a_build_needs_is_sent_unless_a_secret_stands_in_it(app, name, text, sent):
@@ -425,3 +433,15 @@ def test_no_name_of_a_file_left_out_becomes_another_line_or_markup():
     assert len(str(upload).splitlines()) == 2
     assert "\x1b" not in str(upload) + upload._repr_html_()
     assert "<b>" not in upload._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"a": 3}, "The content of 'a' must be text or bytes, not int"),
+        ({"a": "\ud800"}, "'a' has a character that no UTF-8 can hold"),
+    ],
+)
+def test_what_is_no_content_is_refused(files, said):
+    with pytest.raises(InvalidArgument, match=said):
+        contents(files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from itertools import product
 
 import pytest
@@ -38,6 +39,9 @@ REFUSALS = {
     "another spelling of fail": (b'{"success": false, "message": "no"}', "no"),
     "an error object": (b'{"error": {"code": "x", "message": "no", "details": null}}', "no"),
     "an error text": (b'{"error": "no"}', "no"),
+    "an error beside data": (b'{"status": "success", "error": {"code": "x", "message": "no"}, "data": []}', "no"),
+    "two that disagree": (b'{"success": true, "status": "Failed", "message": "no", "data": []}', "no"),
+    "two that disagree the other way": (b'{"success": "false", "status": "success", "message": "no"}', "no"),
 }
 NO_ANSWER_AT_ALL = {
     "no status": b'{"data": {"id": "1"}}',
@@ -252,6 +256,17 @@ def test_a_wait_that_is_too_long_is_the_callers_decision():
 def test_without_a_time_to_wait_a_refusal_stands():
     played = play("read", response(429), GOOD)
     assert (len(played.requests), played.error.retry_at) == (1, None)
+
+
+def test_a_date_without_the_platforms_time_is_read_by_this_machines():
+    def said(seconds):
+        return retry_after_s(
+            {"retry-after": format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)}
+        )
+
+    assert 28 < said(30) <= 30
+    assert said(-30) is None
+    assert said(7200) is None
 
 
 def test_pauses_grow_and_are_not_equal_for_all_clients():

@@ -6,7 +6,10 @@ import base64
 import io
 import pickle
 import secrets
+import time
 import zipfile
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import httpx
 import pytest
@@ -18,10 +21,11 @@ from createos_nb.api.environments import EnvironmentSettings, Resources
 from createos_nb.api.message import Response, Unanswered
 from createos_nb.api.operation import OPERATIONS
 from createos_nb.api.projects import UploadSettings
-from createos_nb.api.reconciliation import READBACK, UNREADABLE
+from createos_nb.api.reconciliation import READBACK, UNREADABLE, reconciled
 from createos_nb.api.secret import Secret
 from createos_nb.api.uploaded import kept
 from createos_nb.errors import InvalidArgument, OutcomeUnknown
+from tests.api.played import Played, response
 
 
 class Losing:
@@ -33,6 +37,9 @@ class Losing:
         self._transport = transport
         self.lose = {}
         self.arrived = []
+
+    def check(self, request):
+        """Refuse nothing."""
 
     def send(self, request):
         when = self.lose.get(request.operation)
@@ -193,6 +200,75 @@ def test_two_uploads_of_the_same_content_cannot_be_told_apart(losing, shop):
     verdict = raised.value.reconcile()
     assert (verdict.outcome, verdict.found) == ("unknown", None)
     assert "2 deployments of this content are new" in verdict.evidence
+
+
+NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
+REPEATED = {
+    "id": "d-old",
+    "projectId": "p",
+    "status": "deployed",
+    "versionNumber": 7,
+    "createdAt": "2026-11-20T12:00:00Z",
+}
+
+
+def read_back(operation, arguments, new):
+    """The verdict on a call that was begun 10 s before noon, when somebody looks at noon."""
+    asked = OPERATIONS[operation].request(*arguments[0], **arguments[1])
+    commit = {"branch": "main", "commit": "aaa"}
+    rows = [{**REPEATED, "source": commit}]
+    for number, (before_s, source) in enumerate(new, 8):
+        created_at = (NOON - timedelta(seconds=before_s)).isoformat()
+        rows.insert(
+            0, {**REPEATED, "id": f"d-{number}", "versionNumber": number, "createdAt": created_at, "source": source}
+        )
+    user = {"id": "u", "username": "ada", "createdAt": "2026-11-20T12:00:00Z"}
+    listed = {"data": rows, "pagination": {"total": len(rows)}}
+    said = {"GetCurrentUser": user, "GetDeployment": rows[-1], "ListDeployments": listed}
+
+    def answer(request):
+        data = {"status": "success", "data": said[request.operation]}
+        return response(200, data, date=format_datetime(NOON, usegmt=True))
+
+    played = Played(reconciled(asked, 990.0, 995.0), answer)
+    assert played.error is None, played.error
+    return played.value
+
+
+AGAIN = ("RetriggerDeployment", (("p", "d-old"), {}))
+LATEST = ("TriggerLatestDeployment", (("p",), {}))
+OF_MAIN = ("TriggerLatestDeployment", (("p",), {"branch": "main"}))
+
+
+@pytest.mark.parametrize(
+    ("call", "new", "outcome"),
+    [
+        (AGAIN, [], "not applied"),
+        (AGAIN, [(5, {"branch": "main", "commit": "aaa"})], "applied"),
+        (AGAIN, [(60, {"branch": "main", "commit": "aaa"})], "not applied"),
+        (AGAIN, [(5, {"branch": "feature", "commit": "bbb"})], "not applied"),
+        (LATEST, [], "not applied"),
+        (LATEST, [(5, {"branch": "feature", "commit": "bbb"})], "unknown"),
+        (LATEST, [(60, {"branch": "main", "commit": "bbb"})], "not applied"),
+        (OF_MAIN, [(5, {"branch": "main", "commit": "bbb"})], "applied"),
+        (OF_MAIN, [(5, {"branch": "feature", "commit": "bbb"})], "not applied"),
+    ],
+)
+def test_a_colleagues_push_is_not_taken_for_a_call_that_never_arrived(call, new, outcome):
+    assert read_back(*call, new).outcome == outcome
+
+
+def test_what_was_made_before_the_call_was_begun_is_not_its(losing, shop):
+    client, line = losing
+    name = f"twice-{secrets.token_hex(4)}"
+    client.api_keys.create(name=name, description="of somebody else", expiry_at=NOON + timedelta(days=900))
+    time.sleep(2.1)  # The platform tells whole seconds.
+    line.lose = {"CreateAPIKey": "before"}
+    with pytest.raises(OutcomeUnknown) as raised:
+        client.api_keys.create(name=name, description="mine", expiry_at=NOON + timedelta(days=900))
+    line.lose = {}
+    verdict = raised.value.reconcile()
+    assert (verdict.outcome, verdict.found) == ("unknown", None), verdict
 
 
 def test_what_cannot_be_read_back_says_what_to_do(losing, shop):

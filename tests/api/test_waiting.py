@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import traceback
 
 import pytest
 
 from createos_nb import errors
+from createos_nb.api.budget import Budget, Pace
 from createos_nb.api.deployments import Deployments
 from createos_nb.api.domains import Domains
+from createos_nb.api.driver import Driver
 from createos_nb.api.environments import Environments, Resources
 from createos_nb.api.exchange import send
 from createos_nb.api.message import Reserve, Response, Sleep
@@ -243,3 +246,72 @@ def test_the_status_is_shown_where_somebody_watches_and_nowhere_else(monkeypatch
     assert "The end" in capsys.readouterr().err
     wait_for(["building", "done"], progress=False)
     assert capsys.readouterr().err == ""
+
+
+def test_a_wait_waits_for_its_place_as_long_as_it_has_time(monkeypatch):
+    clock = [1_000_000.0]
+    monkeypatch.setattr("createos_nb.api.driver.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(
+        "createos_nb.api.driver.time.sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds)
+    )
+
+    class Platform:
+        name = "rest"
+
+        def check(self, _request):
+            """Refuse nothing."""
+
+        def send(self, _request):
+            return seen("building" if clock[0] < 1_000_030 else "deployed")
+
+    budget = Budget(None, clock=lambda: clock[0])
+    for _ in range(95):
+        budget.reserve(request(), Pace())
+    driver = Driver(Platform(), budget)
+    assert driver.run(Deployments.wait.function(None, "p", "d", timeout_s=900)).status == "deployed"
+    assert 60 <= clock[0] - 1_000_000 <= 120
+    for _ in range(95):
+        budget.reserve(request(), Pace(patience_s=3600))
+    before = clock[0]
+    with pytest.raises(errors.RateLimited):
+        driver.run(Deployments.wait.function(None, "p", "d", timeout_s=30))
+    assert clock[0] == before, "at once, where its own time is too short"
+
+
+def test_a_wait_on_a_platform_that_hangs_ends_when_it_was_to():
+    waited = Waited(lambda _now: errors.TimedOut("no answer"), timeout_s=60)
+    assert type(waited.error) is errors.TimedOut
+    assert str(waited.error).startswith("The end of deployment d was not reached within 60 s (")
+    assert waited.clock_s <= 61
+
+
+@pytest.mark.parametrize(("pages", "ends_as"), [(3, None), (4, errors.UnexpectedResponse)])
+def test_a_page_of_a_proxy_is_waited_out_and_what_is_no_platform_is_not(pages, ends_as):
+    page = Response(200, {"content-type": "text/html"}, b"<html>")
+    answers = iter([seen("building"), *[page] * pages, seen("deployed")])
+    waited = Waited(lambda _now: next(answers))
+    assert type(waited.error) is ends_as if ends_as else waited.value.status == "deployed"
+
+
+@pytest.mark.parametrize("timeout_s", [float("nan"), -1, "5", None, True])
+def test_a_time_to_wait_that_is_none_is_refused_before_anything_is_sent(timeout_s):
+    waited = Waited(lambda _now: pytest.fail("it was sent"), timeout_s=timeout_s)
+    assert type(waited.error) is errors.InvalidArgument
+    assert "timeout_s=" in str(waited.error)
+
+
+def test_an_interruption_leaves_no_frame_that_holds_half_an_answer():
+    class Interrupted:
+        name = "rest"
+
+        def check(self, _request):
+            """Refuse nothing."""
+
+        def send(self, _request):
+            half = b"runEnvs: hunter2"
+            raise KeyboardInterrupt(len(half))
+
+    with pytest.raises(KeyboardInterrupt) as raised:
+        Driver(Interrupted(), Budget(None)).run(send(request("creates", "POST")))
+    assert [frame.name for frame in traceback.extract_tb(raised.tb)][1:] == ["run"]
+    assert "may have happened" in raised.value.__notes__[0]
