@@ -22,13 +22,15 @@ STATUSES = ("pending", "issuing", "updating", "active", "error", "deleting")
 """The documented states, in the order of a domain's life."""
 
 DomainStatus = Annotated[str, known(*STATUSES)]
+
 DomainName = Annotated[
     str,
     Field(
         min_length=3,
         max_length=255,
-        # RFC 1035, section 2.3.1: labels of letters, digits and inner hyphens. The API bounds only the length.
-        pattern=r"^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)+$",
+        # RFC 1035, section 2.3.1: labels of letters, digits and inner hyphens, the last of which is no number, as
+        # an address's is (RFC 3696, section 2). The API bounds only the length.
+        pattern=r"^([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+[a-zA-Z]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$",
         description="labels of letters, digits and inner hyphens with dots between them, such as api.example.com",
     ),
 ]

@@ -150,6 +150,7 @@ def test_a_source_travels_in_camel_case():
         (lambda: Domains.create.request("p", name="x"), "name"),
         (lambda: Domains.create.request("p", name="a..example"), "name"),
         (lambda: Domains.create.request("p", name="-a.example"), "name"),
+        (lambda: Domains.create.request("p", name="1.2.3.4"), "name"),
         (lambda: Projects.list.request(page_size=21), "page_size"),
         (lambda: Projects.list.request(page_size=0), "page_size"),
         (lambda: Projects.list.request(max_rows=0), "max_rows"),
