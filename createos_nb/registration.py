@@ -7,6 +7,7 @@ when a frame is first asked for it.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ NAME = "createos"
 
 def arrange() -> None:
     """See to it that frames have the accessor: now, or when pandas is imported."""
-    if "pandas" in sys.modules:
+    if sys.modules.get("pandas") is not None:
         _register()
     else:
         sys.meta_path.insert(0, _WhenPandasIsImported())
@@ -58,21 +59,30 @@ def _accessor(frame: pd.DataFrame) -> CreateOSAccessor:
 class _WhenPandasIsImported:
     """Finds nothing by itself; lets those that find pandas register the accessor once it is loaded."""
 
+    def __init__(self) -> None:
+        self._asks = False
+
     def find_spec(
         self, name: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name != "pandas":
+        if name != "pandas" or self._asks:
             return None
         from importlib.util import find_spec
 
-        sys.meta_path.remove(self)
-        spec = find_spec(name)
+        self._asks = True
+        try:
+            spec = find_spec(name)
+        finally:
+            self._asks = False
         if spec is not None and spec.loader is not None:
             loader: Any = spec.loader
             load = loader.exec_module
 
             def exec_module(module: ModuleType) -> None:
                 load(module)
+                # Only now: who asks whether there is a pandas may load it much later, or another time.
+                with suppress(ValueError):
+                    sys.meta_path.remove(self)
                 _register()
 
             loader.exec_module = exec_module

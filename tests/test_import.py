@@ -40,7 +40,15 @@ FRAME = (
 )
 
 
-@pytest.mark.parametrize("order", ["createos_nb, pandas as pd", "pandas as pd, createos_nb"])
+@pytest.mark.parametrize(
+    "order",
+    [
+        "createos_nb, pandas as pd",
+        "pandas as pd, createos_nb",
+        "createos_nb, importlib.util; importlib.util.find_spec('pandas'); import pandas as pd",
+    ],
+    ids=["we", "pandas", "after a look whether it is there"],
+)
 def test_frames_have_the_accessor_whichever_is_imported_first(order):
     loaded = loaded_after(f"import {order}; frame = {FRAME}")
     assert loaded & {"altair", "duckdb"} == set()

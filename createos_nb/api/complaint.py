@@ -22,6 +22,7 @@ _OBJECTS = frozenset(
     | {"is_instance_of", "iterable_type"}
 )
 """Kinds of errors of what is no object or list, and should be one."""
+_OF_SECRETS = frozenset({"no_utf_8", "no_text"})
 _PLAIN = {
     **dict.fromkeys(("is_instance_of", "string_type"), "it must be a text"),
     **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "it must be an object"),
@@ -67,7 +68,7 @@ def complaint(
         said = first["msg"]
         return one_line(said if said.startswith(operation) else f"{operation}: {said}", limit=400)
     # A text in the place of an object may be that object, with the secrets that stand in it.
-    hidden = first["type"] in _OBJECTS or any(word in field.lower() for word in _CONFIDENTIAL)
+    hidden = first["type"] in _OBJECTS | _OF_SECRETS or any(word in field.lower() for word in _CONFIDENTIAL)
     shown = "" if hidden else _shown(first.get("input"))
     if first["type"] == "too_long" and isinstance(first.get("input"), Sized):
         shown = f" of {len(first['input'])}"

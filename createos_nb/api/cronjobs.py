@@ -13,7 +13,7 @@ from createos_nb.api.model import Model, Omissible, Sent, Timestamp, known
 from createos_nb.api.operation import operation
 from createos_nb.api.projects import Created, Id
 from createos_nb.api.resource import AsyncResource, Resource
-from createos_nb.api.secret import Secret
+from createos_nb.api.secret import Secret, Settings
 
 STATUSES = ("pending", "building", "active", "suspending", "suspended", "deleting", "deleted")
 """The documented states."""
@@ -51,14 +51,6 @@ class HttpCall(Sent):
     timeout_in_seconds: Annotated[int, Field(ge=1, le=5)] | None = None
 
 
-class JobSettings(Model):
-    """What an ``http`` job sends, as the platform tells it."""
-
-    path: Omissible[str] = None
-    method: Omissible[str] = None
-    headers: dict[str, Secret] | None = None
-
-
 class Cronjob(Model):
     """Something that an environment does by the clock."""
 
@@ -69,7 +61,7 @@ class Cronjob(Model):
     schedule: str
     type: Annotated[str, known("http", "artifact")]
     status: CronjobStatus
-    settings: JobSettings | None = None
+    settings: Settings | None = None
     metadata: dict[str, Any] | None = None
     suspended_at: Timestamp | None = None
     suspend_text: str | None = None

@@ -10,10 +10,17 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    SerializationInfo,
+)
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from createos_nb.errors import CreateOSError
@@ -121,7 +128,8 @@ def _validated(value: object, info: core_schema.ValidationInfo) -> Secret:
     if isinstance(value, Secret):
         return value
     if isinstance(value, str):
-        if any("\ud800" <= each <= "\udfff" for each in value):
+        received = info.context and info.context.get("received")
+        if not received and any("\ud800" <= each <= "\udfff" for each in value):
             raise PydanticCustomError("no_utf_8", "it has a character that no UTF-8 can hold")
         return Secret(value)
     if info.context and info.context.get("received") and isinstance(value, int | float | None):
@@ -132,6 +140,32 @@ def _validated(value: object, info: core_schema.ValidationInfo) -> Secret:
 
 def _serialized(secret: Secret, info: SerializationInfo[Any]) -> str:
     return secret.reveal() if info.context and info.context.get("reveal") else repr(secret)
+
+
+_OF_SECRETS = frozenset({"headers", "runEnvs", "buildVars"})
+
+
+def _masked(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings whose shape is not documented, with masks for what is a secret in those that are."""
+    return {
+        name: {key: Secret(text) if isinstance(text, str) else text for key, text in inner.items()}
+        if name in _OF_SECRETS and isinstance(inner, dict)
+        else inner
+        for name, inner in settings.items()
+    }
+
+
+def _told(settings: dict[str, Any], info: SerializationInfo[Any]) -> dict[str, Any]:
+    return {
+        name: {key: _serialized(each, info) if isinstance(each, Secret) else each for key, each in inner.items()}
+        if isinstance(inner, dict)
+        else inner
+        for name, inner in settings.items()
+    }
+
+
+Settings = Annotated[dict[str, Any], AfterValidator(_masked), PlainSerializer(_told)]
+"""Settings as the platform tells them, whatever is in them; headers and variables are `Secret`."""
 
 
 def found(value: object, place: str = "") -> Iterator[tuple[str, Secret]]:

@@ -13,7 +13,7 @@ from createos_nb.api.model import Model, Omissible, Timestamp, known
 from createos_nb.api.operation import operation
 from createos_nb.api.projects import Created
 from createos_nb.api.resource import AsyncResource, Resource
-from createos_nb.api.secret import Secret
+from createos_nb.api.secret import Settings
 
 STATUSES = ("draft", "underReview", "publishing", "listed", "rejected", "deleted")
 """The documented states, in the order of a template's life."""
@@ -33,13 +33,6 @@ class Author(Model):
     name: str | None = None
 
 
-class Configuration(Model):
-    """What a buyer's project or environment begins with; its variables are masked, whatever they are."""
-
-    run_envs: dict[str, Secret] | None = None
-    build_vars: dict[str, Secret] | None = None
-
-
 class ProjectTemplate(Model):
     """A project that others may buy and deploy as their own."""
 
@@ -57,8 +50,8 @@ class ProjectTemplate(Model):
     user_id: Omissible[str] = None
     project_id: Omissible[str] = None
     environment_id: Omissible[str] = None
-    project_configuration: Omissible[Configuration] = None
-    environment_configuration: Omissible[Configuration] = None
+    project_configuration: Omissible[Settings] = None
+    environment_configuration: Omissible[Settings] = None
     build_resources: Omissible[dict[str, Any]] = None
     deployment_resources: Omissible[dict[str, Any]] = None
     author: Omissible[Author] = None

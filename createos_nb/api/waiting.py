@@ -99,8 +99,10 @@ def _until(
     odd = 0
     while True:
         try:
-            state = yield from _within(read(), now_s, started_s + timeout_s, what)
-        except (ConnectionFailed, ServerError, RateLimited, UnexpectedResponse, TimedOut) as error:
+            state = yield from _within(read(), now_s, started_s + timeout_s)
+        except _NoTimeLeft as error:
+            raise _late(what, timeout_s, error) from None
+        except (ConnectionFailed, ServerError, RateLimited, UnexpectedResponse) as error:
             # A page of a proxy in between goes away again; what is no CreateOS stays so.
             odd = odd + 1 if isinstance(error, UnexpectedResponse) else odd
             now_s = yield Sleep(0)
@@ -131,12 +133,16 @@ def _until(
         pause_s = min(pause_s * 1.7, 40.0)
 
 
+class _NoTimeLeft(Exception):
+    """There is nothing more to be learnt before the wait ends."""
+
+
 def _late(what: str, timeout_s: float, error: Exception | None = None) -> TimedOut:
     because = f" ({str(error).rstrip('.')})" if error is not None else ""
     return TimedOut(f"{what} was not reached within {timeout_s:g} s{because}. It goes on: wait again, or look.")
 
 
-def _within(exchange: Exchange[T], now_s: float, until_s: float, what: str) -> Exchange[T]:
+def _within(exchange: Exchange[T], now_s: float, until_s: float) -> Exchange[T]:
     """Carry an exchange out that is not to wait beyond a time, neither for the budget nor for the platform.
 
     It waits for the budget as long as there is time, and tries nothing again once there is none.
@@ -152,7 +158,7 @@ def _within(exchange: Exchange[T], now_s: float, until_s: float, what: str) -> E
                         continue
                 step = replace(step, patience_s=max(0.0, until_s - now_s))
             if isinstance(step, Sleep) and step.seconds > until_s - now_s:
-                raise TimedOut(f"{what}: the platform is not to be asked again before {step.seconds:.2g} s.")
+                raise _NoTimeLeft(f"the platform is not to be asked again before {step.seconds:.2g} s")
             try:
                 answer = yield step
             except Exception as error:  # noqa: BLE001 - whatever it is, it is the exchange's

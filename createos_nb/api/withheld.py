@@ -40,8 +40,14 @@ _INLINE_SECRET = re.compile(
     """
 )
 _API_KEY = re.compile(rb"(?<![A-Za-z0-9_])skp_[A-Za-z0-9_-]{16}")
-_PRIVATE_KEY = re.compile(rb"""(?:\A|[\r\n"'`]|\\n)[ \t]*-----BEGIN [A-Z ]*PRIVATE KEY-----(?=\s*[\r\n]|\\n)""")
-"""At a line's beginning, also of a text in JSON; a program that only speaks of one has no line end behind it."""
+_PRIVATE_KEY = re.compile(
+    rb"""(?x)
+    \A (?:\xef\xbb\xbf)? \s* -----BEGIN [A-Z\ ]* PRIVATE\ KEY
+    | (?: [\r\n"'`] | \\n ) [\ \t]* -----BEGIN [A-Z\ ]* PRIVATE\ KEY (?:\ BLOCK)? -----
+      (?: \s* [\r\n]+ | (?:\\r)? \\n ) (?: [\w-]+ : \ [^\r\n]* [\r\n]+ )* \s* [A-Za-z0-9+/]{40}
+    """
+)
+"""Of a text that has one in it the key itself counts: a program may put it together from a variable."""
 _DOCKER_LOGIN = re.compile(rb'"auths"\s*:\s*\{\s*"[^"]+"\s*:\s*\{\s*"(?:auth|identitytoken)"')
 _COPY = re.compile(r"(?:~|\.(?:bak|old|orig|save|swp|swo|tmp|backup|\d{1,3}))+$")
 """What editors and people put behind the name of a copy."""

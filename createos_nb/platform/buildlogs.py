@@ -7,7 +7,7 @@ in between is left out, and said to be.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -59,8 +59,8 @@ class BuildLogs:
     def read(self, deployment_id: str, *, skip: int = 0) -> list[BuildLogLine]:
         """Return the lines, oldest first, without the first ``skip``; one stands for those that were left out."""
         lines = []
-        before = 0
-        for number, ts, stage, text in self._entries(deployment_id):
+        before = skip
+        for number, ts, stage, text in self._entries(deployment_id, skip=skip):
             if number > before + 1:
                 left_out = f"({number - before - 1:,} lines are left out here: the log is too long.)"
                 lines.append((number - 1, ts, stage, left_out))
@@ -71,7 +71,6 @@ class BuildLogs:
                 deployment_id=deployment_id, ts=ts, stage=stage, line_number=number, log=text, created_at=ts
             )
             for number, ts, stage, text in lines
-            if number > skip
         ]
 
     def remove(self, deployment_id: str) -> None:
@@ -80,18 +79,29 @@ class BuildLogs:
         for path in self._paths(deployment_id):
             path.unlink(missing_ok=True)
 
-    def _entries(self, deployment_id: str) -> Iterator[_Entry]:
-        for path in self._paths(deployment_id):
+    def _entries(self, deployment_id: str, *, skip: int = 0) -> Iterator[_Entry]:
+        beginning, *end = self._paths(deployment_id)
+        if beginning.exists():
+            with beginning.open(encoding="utf-8") as file:
+                for number, line in enumerate(_whole(file), 1):
+                    if number > skip:
+                        ts, stage, text = json.loads(line)
+                        yield number, datetime.fromisoformat(ts), stage, text
+        for path in end:
             if path.exists():
                 with path.open(encoding="utf-8") as file:
-                    # A line that is being written, or that a crash cut off, has no end yet.
-                    for place, line in enumerate((line for line in file if line.endswith("\n")), 1):
-                        ts, stage, text, *number = json.loads(line)
-                        yield (number[0] if number else place), datetime.fromisoformat(ts), stage, text
+                    for ts, stage, text, number in map(json.loads, _whole(file)):
+                        if number > skip:
+                            yield number, datetime.fromisoformat(ts), stage, text
 
     def _paths(self, deployment_id: str) -> tuple[Path, Path, Path]:
         beginning = self._directory / f"{deployment_id}.jsonl"
         return beginning, beginning.with_suffix(".older.jsonl"), beginning.with_suffix(".newer.jsonl")
+
+
+def _whole(file: Iterable[str]) -> Iterator[str]:
+    """Return the lines that have an end: one that is being written, or that a crash cut off, has none yet."""
+    return (line for line in file if line.endswith("\n"))
 
 
 def _append(path: Path, entry: list[object]) -> None:

@@ -347,13 +347,16 @@ class Lifecycle:
         sleeps = suspended or (live is not None and self.store.sleeps(environment.id))
         self.route(environment.id, asleep=sleeps)
         if live is not None and not sleeps:
-            self._begin(environment.id, lambda: self._serve_again(environment, live), status="promoting")
+            self._begin(environment.id, lambda: self._serve_again(environment.id, live), status="promoting")
         if wanted is not None and not suspended:
             self.promote(environment, self.store.get(Deployment, wanted))
         elif live is None or sleeps:
             self.store.change(Environment, environment.id, status="active")
 
-    async def _serve_again(self, environment: Environment, deployment_id: str) -> None:
+    async def _serve_again(self, environment_id: str, deployment_id: str) -> None:
+        environment = self.store.get(Environment, environment_id)
+        if self.is_suspended(environment.project_id) or environment.project_deployment_id != deployment_id:
+            return  # It was suspended again, or another one has gone live since.
         try:
             await self.serve_live(environment)
         except StartFailed as failure:

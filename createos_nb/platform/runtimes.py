@@ -91,6 +91,8 @@ _TRIED_FOR_S = 60.0
 _TRIED: dict[str, tuple[float, str | None]] = {}
 """Programs, when each was tried, and where it is when it runs."""
 
+_OF_A_PACKAGE = frozenset({"dynamic", "scripts", "gui-scripts", "entry-points"})
+
 Recipe = Callable[[Workshop, str, Framework | None], Awaitable[tuple[str, ...]]]
 """Builds an upload with a version of a runtime; returns the command that starts it."""
 
@@ -198,12 +200,22 @@ def _python_requirements(shop: Workshop) -> str | None:
         asked = any(line.strip() and not line.lstrip().startswith("#") for line in lines)
         return "python -m pip install -r requirements.txt" if asked else None
     described = shop.parsed("pyproject.toml", tomllib.loads)
-    project = described.get("project", {})
-    if "build-system" in described or (project and (project.get("dynamic") or (shop.directory / "src").is_dir())):
-        return "python -m pip install ."
+    if not {"project", "build-system"} & described.keys():
+        return None
     # An application that is no package: setuptools refuses to guess which of its directories would be one.
-    needed = project.get("dependencies")
-    return shlex.join(("python", "-m", "pip", "install", *map(str, needed))) if needed else None
+    needed = _needed_alone(described) if not (shop.directory / "src").is_dir() else None
+    if needed is None:
+        return "python -m pip install ."
+    return shlex.join(("python", "-m", "pip", "install", *needed)) if needed else None
+
+
+def _needed_alone(described: dict[str, Any]) -> list[str] | None:
+    """Return what a project needs, None when it is a package itself or says it in a way that pip is to read."""
+    project = described.get("project")
+    if "build-system" in described or not isinstance(project, dict) or project.keys() & _OF_A_PACKAGE:
+        return None
+    needed = project.get("dependencies", [])
+    return needed if isinstance(needed, list) and all(isinstance(each, str) for each in needed) else None
 
 
 async def _interpreter(version: str) -> str:

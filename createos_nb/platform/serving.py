@@ -90,6 +90,7 @@ class Serving:
         # Whoever holds or awaits one keeps it.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._draining: dict[str, set[Process]] = {}
         supervisor.on_exit = self._ended
 
     async def serve(
@@ -147,10 +148,11 @@ class Serving:
             try:
                 await self._start(new, range(replicas))
             except PortTaken:
+                cut_short = await self._cut_short((environment_id, *giving_way))
                 if old is not None and old.ignores_port:
                     await self._start_instead(old, new)
                     return False
-                if not await self._made_way(giving_way):
+                if not await self._made_way(giving_way) and not cut_short:
                     raise
                 await self._start(new, range(replicas))
             self._served[environment_id] = new
@@ -225,8 +227,10 @@ class Serving:
             served = self._served.pop(environment_id, None)
             # Once more: a replica that ended meanwhile, or came back, has set what answers.
             self._routes.replace(environment_id, hosts, (), asleep=True)
-            if served is not None:
-                await asyncio.gather(*(self._drain(process, within_s) for process in served.processes.values()))
+            if served is not None and served.processes:
+                # What comes meanwhile waits for this, but not for as long as a last request may take.
+                draining = [self._run(self._drain(process, within_s)) for process in served.processes.values()]
+                await asyncio.wait(draining, timeout=_GIVE_WAY_WITHIN_S)
             return True
 
     async def stop(self, environment_id: str) -> None:
@@ -237,6 +241,7 @@ class Serving:
             served = self._served.pop(environment_id, None)
             if served is not None:
                 await asyncio.gather(*(self._supervisor.stop(process) for process in served.processes.values()))
+            await self._cut_short((environment_id,))
 
     async def close(self) -> None:
         """Serve nothing any more."""
@@ -347,11 +352,22 @@ class Serving:
             self._route(served)
 
     async def _drain(self, process: Process, within_s: float = _DRAIN_WITHIN_S) -> None:
+        draining = self._draining.setdefault(process.environment_id or "", set())
+        draining.add(process)
         try:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._routes.drained(process), within_s)
         finally:
             await self._supervisor.stop(process)
+            draining.discard(process)
+            if not draining:
+                self._draining.pop(process.environment_id or "", None)
+
+    async def _cut_short(self, places: Sequence[str]) -> bool:
+        """End what has a last request at these places, and tell whether there was any."""
+        last = [process for place in places for process in self._draining.get(place, ())]
+        await asyncio.gather(*(self._supervisor.stop(process) for process in last))
+        return bool(last)
 
     def _ended(self, process: Process, _returncode: int, reason: str) -> None:
         """Take a replica that ended by itself out of the route, and start it again."""
@@ -388,7 +404,8 @@ class Serving:
         lately = served.restarts[number] = [at for at in served.restarts.get(number, ()) if at > since]
         return served.crashes.get(number, 0) < len(self._backoff_s) and len(lately) < MAX_RESTARTS
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

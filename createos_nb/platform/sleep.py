@@ -162,10 +162,11 @@ class Sleep:
     async def _wake(self, environment_id: str) -> str | None:
         async with self._lifecycle.lock(environment_id):
             own = environment_id.startswith(PREFIX)
-            if not own and any(
-                self._lifecycle.is_suspended(each.project_id) for each in self._live(environment_id)
-            ):
-                return "The project is suspended. Unsuspend it, and it answers again."
+            for environment in () if own else self._store.find(Environment, id=environment_id):
+                if self._lifecycle.is_suspended(environment.project_id):
+                    if environment.project_deployment_id is not None:  # It may have been said to be on its way.
+                        self._lifecycle.standing.tell(environment.project_deployment_id)
+                    return "The project is suspended. Unsuspend it, and it answers again."
             if environment_id not in self._routes.asleep if own else not self._store.sleeps(environment_id):
                 return None
             tried_at, reason = self._failed.get(environment_id, (-math.inf, ""))

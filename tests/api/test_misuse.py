@@ -9,7 +9,7 @@ import pytest
 from createos_nb import errors
 from createos_nb.api.apps import Apps
 from createos_nb.api.client import AsyncClient, Client
-from createos_nb.api.cronjobs import Cronjobs, HttpCall
+from createos_nb.api.cronjobs import Cronjob, Cronjobs, HttpCall
 from createos_nb.api.deployments import Deployments, EncodedFile, SourceFile
 from createos_nb.api.environments import Environment, Environments, EnvironmentSettings, Resources
 from createos_nb.api.model import RECEIVED
@@ -145,6 +145,26 @@ def test_what_is_shown_of_a_secret_is_never_sent_in_its_place(loaded):
         "DB_PASSWORD": "s3cret",
         "PLAIN": "x",
     }
+
+
+def test_a_header_of_a_cron_job_is_in_no_refusal():
+    with pytest.raises(InvalidArgument) as raised:
+        HttpCall(path="/", method="GET", headers={"Authorization": "Bearer hunter2\ud800"})
+    assert "hunter2" not in str(raised.value)
+    assert "no UTF-8" in str(raised.value)
+
+
+def test_what_a_cron_job_sends_is_masked_whatever_its_shape():
+    settings = {"path": "/x", "headers": {"Authorization": "Bearer hunter2", "X": 1}, "more": [1]}
+    row = {"id": "j", "projectId": "p", "environmentId": "e", "name": "n", "schedule": "0 3 * * *", "type": "http"}
+    job = Cronjob.model_validate(
+        {**row, "status": "active", "settings": settings, "createdAt": "2026-11-27T12:00:00Z"}
+    )
+    assert "hunter2" not in f"{job!r}{job.model_dump()}{job.model_dump_json()}"
+    assert job.settings["path"] == "/x"
+    assert job.wire()["settings"] == settings
+    odd = Cronjob.model_validate({**job.wire(), "settings": {"headers": "none"}})
+    assert odd.settings == {"headers": "none"}
 
 
 # --- what a platform answers --------------------------------------------------------------------------

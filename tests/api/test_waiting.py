@@ -285,6 +285,14 @@ def test_a_wait_on_a_platform_that_hangs_ends_when_it_was_to():
     assert waited.clock_s <= 61
 
 
+def test_a_platform_that_asks_for_more_time_than_there_is_is_not_asked_again():
+    busy = Response(503, {"retry-after": "19"}, b'{"status": "error", "message": "busy"}')
+    waited = Waited(lambda _now: busy, timeout_s=8)
+    assert type(waited.error) is errors.TimedOut
+    assert "not to be asked again before 19 s" in str(waited.error)
+    assert waited.polls == 1
+
+
 @pytest.mark.parametrize(("pages", "ends_as"), [(3, None), (4, errors.UnexpectedResponse)])
 def test_a_page_of_a_proxy_is_waited_out_and_what_is_no_platform_is_not(pages, ends_as):
     page = Response(200, {"content-type": "text/html"}, b"<html>")

@@ -163,6 +163,22 @@ async def test_of_an_application_that_is_no_package_what_it_needs_is_installed(s
     assert "No matching distribution found for no-such-package>=1" in str(log)
 
 
+@pytest.mark.parametrize(
+    "described",
+    [
+        '[project]\nname = "x"\ndependencies = "flask"\n',
+        'project = "x"\n',
+        '[project]\n[project.scripts]\nx = "x:y"\n',
+    ],
+    ids=["a text", "no table", "a program"],
+)
+async def test_what_pip_is_to_read_is_left_to_pip(source, log, described):
+    settings = BuildSettings(runtime="python", build_vars={"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""})
+    with pytest.raises(BuildFailed, match="install command ended with exit code 1"):
+        await build(source({"main.py": "", "pyproject.toml": described}), settings, log)
+    assert "install: $ python -m pip install ." in str(log)
+
+
 async def test_a_failing_install_fails_the_build_and_its_lines_are_kept(source, log):
     files = {
         "main.py": "",

@@ -119,6 +119,27 @@ def test_what_was_built_while_the_project_was_suspended_goes_live_afterwards(sit
     assert site.visit().json()["version"] == 2
 
 
+def test_what_has_nothing_to_serve_says_that_it_is_suspended_too(site):
+    site.client.projects.suspend(site.project_id)
+    site.live()
+    answer = site.visit()
+    assert (answer.status_code, answer.text.partition(".")[0]) == (503, "The project is suspended")
+    site.client.projects.unsuspend(site.project_id)
+    assert site.visit().text.startswith("Nothing runs in this environment now")
+
+
+def test_a_project_that_is_suspended_again_at_once_crashes_nothing(site):
+    deployment = site.deploy(echo())
+    site.live(deployment.id)
+    for change in ("suspend", "unsuspend", "suspend"):
+        getattr(site.client.projects, change)(site.project_id)
+    site.live()
+    assert site.client.deployments.get(site.project_id, deployment.id).status == "deployed"
+    site.client.projects.unsuspend(site.project_id)
+    site.live(deployment.id)
+    assert site.visit().json()["version"] == 1
+
+
 @pytest.fixture
 def other(platform, client):
     """Another user of the same platform."""

@@ -126,7 +126,8 @@ async def build_logs(
     context: Context, *, project_id: str, deployment_id: str, skip: int | None
 ) -> list[BuildLogLine]:
     """Return a deployment's build log."""
-    return context.pipeline.build_logs.read(context.deployment(project_id, deployment_id).id, skip=skip or 0)
+    deployment = context.deployment(project_id, deployment_id)
+    return await asyncio.to_thread(context.pipeline.build_logs.read, deployment.id, skip=skip or 0)
 
 
 async def logs(context: Context, *, project_id: str, deployment_id: str, since_seconds: int | None) -> str:
