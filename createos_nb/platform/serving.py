@@ -6,7 +6,6 @@ import asyncio
 import math
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -14,6 +13,7 @@ from createos_nb.platform.children import Variables
 from createos_nb.platform.clock import Clock
 from createos_nb.platform.entrance import Entrance
 from createos_nb.platform.processes import PortTaken, Process, StartFailed, Supervisor
+from createos_nb.platform.served import Served
 
 if TYPE_CHECKING:
     from createos_nb.platform.builds import Artefact
@@ -29,28 +29,6 @@ _DRAIN_WITHIN_S = 70.0
 """Longer than the gateway waits for an answer, so that what it granted is not cut off; what never ends, is."""
 _GIVE_WAY_WITHIN_S = 10.0
 """Less where nothing answers meanwhile: the next version cannot start before this one has ended."""
-
-
-@dataclass(eq=False)
-class _Served:
-    """What an environment serves."""
-
-    environment_id: str
-    hosts: Sequence[str]
-    deployment_id: str
-    artefact: Artefact
-    variables: Variables = field(repr=False)
-    replicas: int
-    memory_mb: int | None
-    cpu_millicores: int | None
-    processes: dict[int, Process] = field(default_factory=dict)
-    crashes: dict[int, int] = field(default_factory=dict)
-    restarts: dict[int, list[float]] = field(default_factory=dict)
-
-    @property
-    def ignores_port(self) -> bool:
-        """Whether it listens on a port of its own choice, and so can run only once."""
-        return any(process.ignores_port for process in self.processes.values())
 
 
 class Serving:
@@ -86,7 +64,7 @@ class Serving:
         self._supervisor = supervisor
         self._routes = routes
         self._backoff_s = backoff_s
-        self._served: dict[str, _Served] = {}
+        self._served: dict[str, Served] = {}
         # Whoever holds or awaits one keeps it.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -140,7 +118,7 @@ class Serving:
             A replica did not start; what served before does, still or again.
         """
         async with self._lock(environment_id):
-            new = _Served(
+            new = Served(
                 *(environment_id, tuple(hosts), deployment_id, artefact, variables),
                 *(replicas, memory_mb, cpu_millicores),
             )
@@ -282,7 +260,7 @@ class Serving:
     def _lock(self, environment_id: str) -> asyncio.Lock:
         return self._locks.setdefault(environment_id, asyncio.Lock())
 
-    async def _start(self, served: _Served, numbers: Sequence[int]) -> None:
+    async def _start(self, served: Served, numbers: Sequence[int]) -> None:
         """Start replicas side by side and route to them if they belong to what is served; all or none."""
         starts = [asyncio.create_task(self._start_one(served, number)) for number in numbers]
         try:
@@ -308,9 +286,10 @@ class Serving:
         idle = [served for served in held if not self._lock(served.environment_id).locked()]
         for served in idle:
             await self.sleep(served.environment_id, served.hosts, within_s=_GIVE_WAY_WITHIN_S)
+        await self._cut_short([served.environment_id for served in idle])
         return bool(idle)
 
-    async def _start_instead(self, old: _Served, new: _Served) -> None:
+    async def _start_instead(self, old: Served, new: Served) -> None:
         """End what is served, then start the new; start the old again when that fails."""
         processes = tuple(old.processes.values())
         old.processes.clear()
@@ -329,7 +308,7 @@ class Serving:
         self._route(new)
         await self._routes.settled()
 
-    async def _start_one(self, served: _Served, number: int) -> Process:
+    async def _start_one(self, served: Served, number: int) -> Process:
         return await self._supervisor.start(
             served.artefact,
             environment_id=served.environment_id,
@@ -340,10 +319,10 @@ class Serving:
             cpu_millicores=served.cpu_millicores,
         )
 
-    def _route(self, served: _Served) -> None:
+    def _route(self, served: Served) -> None:
         self._routes.replace(served.environment_id, served.hosts, tuple(served.processes.values()))
 
-    def _retire(self, served: _Served, processes: Sequence[Process]) -> None:
+    def _retire(self, served: Served, processes: Sequence[Process]) -> None:
         """Take processes out of the route and end each after its last request."""
         for process in processes:
             served.processes.pop(process.replica)
@@ -378,7 +357,7 @@ class Serving:
         self._route(served)
         self._run(self._restart(served, process, reason))
 
-    async def _restart(self, served: _Served, process: Process, reason: str) -> None:
+    async def _restart(self, served: Served, process: Process, reason: str) -> None:
         number, lines = process.replica, (*process.last_lines, reason)
         if self._clock.time() - process.started_at >= _HEALTHY_AGAIN_S:
             served.crashes.pop(number, None)
@@ -399,7 +378,7 @@ class Serving:
         if self.on_crash is not None:
             self.on_crash(served.environment_id, served.deployment_id, lines)
 
-    def _may_restart(self, served: _Served, number: int) -> bool:
+    def _may_restart(self, served: Served, number: int) -> bool:
         since = self._clock.time() - RESTARTS_WITHIN_S
         lately = served.restarts[number] = [at for at in served.restarts.get(number, ()) if at > since]
         return served.crashes.get(number, 0) < len(self._backoff_s) and len(lately) < MAX_RESTARTS
