@@ -11,10 +11,7 @@ EXTRAS = {
         *("altair", "bleach", "drain3", "IPython", "ipykernel", "ipywidgets", "mistune", "nbclient", "nbconvert"),
         *("nbformat", "numpy", "pandas", "papermill", "pyarrow", "traitlets", "vl_convert"),
     ),
-    "local": (
-        *("aiohttp", "duckdb", "httptools", "multidict", "psutil", "pyarrow", "python_multipart", "starlette"),
-        *("uvicorn", "websockets", "yarl"),
-    ),
+    "local": ("duckdb", "httptools", "psutil", "python_multipart", "starlette", "uvicorn"),
     "archive": ("duckdb", "fsspec", "ibis", "pandas", "pyarrow", "sqlglot"),
     "lab": ("jupyterlab", "voila"),
 }

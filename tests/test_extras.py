@@ -49,6 +49,19 @@ def test_the_extras_are_those_of_the_project():
     assert set(EXTRAS) <= set(project["optional-dependencies"])
 
 
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_an_extra_asks_for_nothing_that_it_does_not_bring(extra):
+    """Else whoever installed it is told to install it."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    brings = {canonicalize_name(Requirement(each).name) for each in project["optional-dependencies"][extra]}
+    brings |= {"ipython", "traitlets"} if "ipykernel" in brings else set()  # of which they are parts
+    of_a_library = metadata.packages_distributions()
+    asks = {
+        library: {canonicalize_name(each) for each in of_a_library.get(library, ())} for library in EXTRAS[extra]
+    }
+    assert [library for library, names in asks.items() if names and not names & brings] == []
+
+
 def test_what_is_installed_is_not_missed():
     require("notebook", "A panel")
 
