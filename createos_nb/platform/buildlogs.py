@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import TextIO
 
 from createos_nb.api.deployments import BuildLogLine
 from createos_nb.platform.clock import Clock
@@ -87,12 +88,17 @@ class BuildLogs:
                     if number > skip:
                         ts, stage, text = json.loads(line)
                         yield number, datetime.fromisoformat(ts), stage, text
-        for path in end:
-            if path.exists():
-                with path.open(encoding="utf-8") as file:
-                    for ts, stage, text, number in map(json.loads, _whole(file)):
-                        if number > skip:
-                            yield number, datetime.fromisoformat(ts), stage, text
+        with ExitStack() as opened:
+            files: list[TextIO] = []
+            # The newest first: one that takes the other's place meanwhile is read twice then, and not never.
+            for path in reversed(end):
+                with suppress(FileNotFoundError):
+                    files.insert(0, opened.enter_context(path.open(encoding="utf-8")))
+            last = skip
+            for ts, stage, text, number in (json.loads(line) for file in files for line in _whole(file)):
+                if number > last:
+                    last = number
+                    yield number, datetime.fromisoformat(ts), stage, text
 
     def _paths(self, deployment_id: str) -> tuple[Path, Path, Path]:
         beginning = self._directory / f"{deployment_id}.jsonl"

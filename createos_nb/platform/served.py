@@ -15,7 +15,21 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Served:
-    """What an environment serves."""
+    """What an environment serves.
+
+    Attributes
+    ----------
+    hosts
+        Host names, without port, by which it is reached.
+    memory_mb, cpu_millicores
+        Limits of each replica, in MiB and thousandths of a core; None for none.
+    processes
+        Those that run, by replica from 0.
+    crashes
+        How often each replica ended since it last ran well.
+    restarts
+        When each was started again lately, in unix seconds.
+    """
 
     environment_id: str
     hosts: Sequence[str]

@@ -353,6 +353,14 @@ def test_another_transport_is_one_clear_error(make):
 # --- what has no tool -------------------------------------------------------------------------------------------
 
 
+def test_what_has_no_tool_takes_no_place_in_the_budget():
+    with Client("http://127.0.0.1:9", api_key=KEY, transport="mcp") as client:
+        for _ in range(3):
+            with pytest.raises(errors.NotOverMCP):
+                client.projects.suspend("p")
+        assert client.info()["budget"]["minute"]["remaining"] == 100
+
+
 def test_what_has_no_tool_is_refused_before_anything_is_opened_or_loaded():
     script = """
 import sys, threading, asyncio

@@ -31,6 +31,19 @@ def test_of_a_log_that_is_too_long_the_beginning_and_the_end_are_kept(logs, tmp_
     assert [line.log for line in logs.read("d", skip=998)] == ["line 999", "line 1000"]
 
 
+def test_what_is_read_while_the_files_change_places_is_there_once(logs):
+    for number in range(1, 301):
+        logs.write("d", "build", f"line {number}")
+    kept = [line.line_number for line in logs.read("d") if "left out" not in line.log]
+    reading = logs._entries("d", skip=kept[-12])
+    seen = [next(reading)[0]]  # The files are open now.
+    for number in range(301, 317):  # Enough for one to take the other's place.
+        logs.write("d", "build", f"line {number}")
+    seen += [number for number, *_ in reading]
+    assert seen == sorted(set(seen))
+    assert set(range(kept[-11], 301)) <= set(seen)
+
+
 def test_of_a_deployment_that_is_gone_nothing_is_left(logs, tmp_path):
     for number in range(500):
         logs.write("d", "build", f"line {number}")
