@@ -79,11 +79,13 @@ def require() -> Callable[[str, str], NoReturn]:
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory):
-    """One embedded platform, a process of its own, for the whole run."""
+    """One embedded platform, a process of its own with temporary files of its own, for the whole run."""
     from createos_nb.platform import service
 
     state = tmp_path_factory.mktemp("platform")
-    address = service.start(state, ephemeral=True)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
+        address = service.start(state, ephemeral=True)
     yield address
     service.stop(state)
 
