@@ -147,13 +147,12 @@ class AccessLog:
             with self._lock:
                 self._insert(written.encode(), generated=True)
 
-    def add_selected(self, query: str, rounds: Iterable[Mapping[str, Any]]) -> None:
-        """Add the records that a query makes with each of the values; see `createos_nb.platform.history`."""
+    def add_selected(self, query: str, values: Mapping[str, Any]) -> None:
+        """Add the records that a query makes of the values; see `createos_nb.platform.history`."""
         with self._lock:
             with transaction(self._database):
-                for values in rounds:
-                    self._database.execute(f"create or replace temp table made as {query}", dict(values))
-                    self._add_made()
+                self._database.execute(f"create or replace temp table made as {query}", dict(values))
+                self._add_made()
             self._rollup.tidy()
 
     def forget(self, before_s: float) -> int:

@@ -49,34 +49,40 @@ class History:
 
 def _share(what: str) -> str:
     """Return the expression of a random number for each record, 0 to 1: its hash, which never changes."""
-    # Of a text: hashes of several numbers are not independent of each other.
-    return f"(hash(concat_ws('|', range, $environment, '{what}')) / 18446744073709551616.0)"
+    # Of one number: hashes of several are not independent of each other, and a text for each record is slow.
+    return f"(hash(xor(number, seed_{what})) / 18446744073709551616.0)"
 
 
+_SHARES = ("when", "whether", "path", "failing", "slow", "bytes")
 _RECORDS = f"""
-with candidates as (
-    select range, $start + ($end - $start) * {_share("when")} as at_s from range($count)
+with histories as (
+    select *, {", ".join(f"hash(concat(environment_id, '|{what}')) as seed_{what}" for what in _SHARES)}
+    from (select unnest($histories, recursive := true))
+),
+candidates as (
+    select *, start_s + (end_s - start_s) * {_share("when")} as at_s
+    from (select *, unnest(range(candidates))::ubigint as number from histories)
 ),
 kept as (
     -- Of twice as many candidates the day's curve keeps half on average.
     select * from candidates where {_share("whether")} < 0.5 - 0.17 * cos(2 * pi() * (at_s % 86400) / 86400)
 ),
 asked as (
-    select *, list_extract($paths, 1 + floor({_share("path")} * len($paths))::integer) as path from kept
+    select *, list_extract(paths, 1 + floor({_share("path")} * len(paths))::integer) as path from kept
 )
-select $environment as environment_id,
+select environment_id,
        (at_s * 1000000)::bigint as arrived_us,
-       $deployment as deployment_id,
+       deployment_id,
        0 as replica,
        'GET' as method,
        path,
-       case when {_share("failing")} < $failing then 500
-            else coalesce(map_extract_value(map($odd_paths, $odd_statuses), path), 200) end as status,
+       case when {_share("failing")} < failing then 500
+            else coalesce(list_extract(odd_statuses, list_position(odd_paths, path)), 200) end as status,
        4 + 40 * pow({_share("slow")}, 6) as duration_ms,
        200 + floor(4000 * {_share("bytes")})::bigint as bytes_sent,
        true as generated
 from asked
-order by arrived_us
+order by environment_id, arrived_us
 """
 
 
@@ -90,18 +96,18 @@ def write(log: AccessLog, histories: Iterable[History]) -> None:
     histories
         What to make up.
     """
-    log.add_selected(_RECORDS, [_values(history) for history in histories])
+    log.add_selected(_RECORDS, {"histories": [_values(history) for history in histories]})
 
 
 def _values(history: History) -> dict[str, Any]:
     return {
-        "environment": history.environment_id,
-        "deployment": history.deployment_id,
-        "start": history.start_s,
-        "end": history.end_s,
-        "count": round(2 * history.per_minute * (history.end_s - history.start_s) / 60),
+        "environment_id": history.environment_id,
+        "deployment_id": history.deployment_id,
+        "start_s": float(history.start_s),
+        "end_s": float(history.end_s),
+        "candidates": round(2 * history.per_minute * (history.end_s - history.start_s) / 60),
         "paths": [path for path, weight in history.paths.items() for _ in range(weight)],
         "odd_paths": list(history.statuses),
         "odd_statuses": list(history.statuses.values()),
-        "failing": history.failing,
+        "failing": float(history.failing),
     }

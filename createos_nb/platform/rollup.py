@@ -108,7 +108,9 @@ class RollUp:
 
     def add(self, source: str) -> None:
         """Add the records of a table or view."""
-        self._parts += self._insert(source)
+        added = self._insert(source)
+        self._parts += added
+        self._size = max(self._size, added)  # No two of them add up.
 
     def forget(self, minute: int) -> None:
         """Delete what is older than a minute since 1970."""
