@@ -161,7 +161,7 @@ class _Operations:
 
     @operation("TriggerLatestDeployment", "POST", "/v1/projects/{project_id}/trigger-latest", safety="creates")
     def trigger_latest(
-        self, project_id: str, *, branch: Annotated[str, Query("branch")] | None = None
+        self, project_id: str, *, branch: Annotated[str, Query("branch", or_in_body=True)] | None = None
     ) -> Created | str:
         """Build the newest commit of a vcs project.
 

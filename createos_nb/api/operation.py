@@ -269,6 +269,11 @@ class Operation(Generic[P, T]):
             for item in self.parameters
             if item.place in places and item.wire in places[item.place]
         }
+        if isinstance(body, dict):
+            spare = {
+                item.name: body[item.wire] for item in self.parameters if item.or_in_body and item.wire in body
+            }
+            values = {**spare, **values}
         if self._has("file"):
             values |= {item.name: body for item in self.parameters if item.place == "file" and body is not None}
         if self.paged and "limit" in query:

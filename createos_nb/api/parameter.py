@@ -22,9 +22,18 @@ Place = Literal["path", "query", "body", "file", "local"]
 
 @dataclass(frozen=True)
 class Query:
-    """Mark of an argument that travels in the query; ``name`` where the wire spells it differently."""
+    """Mark of an argument that travels in the query.
+
+    Attributes
+    ----------
+    name
+        Where the wire spells it differently.
+    or_in_body
+        Other clients send it in a JSON body; a platform reads it there when the query has none.
+    """
 
     name: str | None = None
+    or_in_body: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,7 @@ class Parameter:
     wire: str
     annotation: Any
     default: Any
+    or_in_body: bool = False
 
 
 class Arguments(BaseModel):
@@ -109,7 +119,7 @@ def placed(parameter: inspect.Parameter, *, method: str, path: str, paged: bool)
     else:
         place, wire = "body", (body.name if body else to_camel(name))
     annotation = _exact(parameter.annotation) if place == "body" else parameter.annotation
-    return Parameter(name, place, wire, annotation, parameter.default)
+    return Parameter(name, place, wire, annotation, parameter.default, query is not None and query.or_in_body)
 
 
 def _no_text(value: Any) -> Any:

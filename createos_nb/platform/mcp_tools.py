@@ -161,7 +161,7 @@ def _reader(operation: Operation[..., Any], given: Mapping[str, Any]) -> Callabl
         wires = {item.name: item.wire for item in operation.parameters if item.place == "query"}
         wires |= {"limit": "limit", "offset": "offset"} if operation.paged else {}
         query = {wire: _word(name, given[name]) for name, wire in wires.items() if given.get(name) is not None}
-        return operation.receive(path, query, sent if operation.takes else None)
+        return operation.receive(path, query, sent)
 
     return read
 

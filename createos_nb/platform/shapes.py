@@ -36,6 +36,8 @@ class Shape:
         What it may be.
     required
         Whether it must be sent.
+    or_in_body
+        Whether it may be a member of the body instead.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Shape:
     place: Place
     schema: dict[str, Any]
     required: bool = False
+    or_in_body: bool = False
 
 
 def arguments(operation: Operation[..., Any], *, refs: str = "#/$defs/") -> tuple[list[Shape], dict[str, Any]]:
@@ -61,7 +64,8 @@ def arguments(operation: Operation[..., Any], *, refs: str = "#/$defs/") -> tupl
     for item in operation.parameters:
         schema = {key: value for key, value in whole["properties"][to_camel(item.name)].items() if key != "title"}
         if item.place != "local":
-            shapes.append(Shape(item.name, item.wire, item.place, schema, to_camel(item.name) in required))
+            must = to_camel(item.name) in required
+            shapes.append(Shape(item.name, item.wire, item.place, schema, must, item.or_in_body))
         elif item.name == "page_size":
             limit = {**WINDOW["limit"], "maximum": _bounded(schema)["maximum"]}
             shapes.append(Shape("limit", "limit", "query", limit))
@@ -71,7 +75,7 @@ def arguments(operation: Operation[..., Any], *, refs: str = "#/$defs/") -> tupl
 
 def body(shapes: list[Shape]) -> dict[str, Any] | None:
     """Return the schema of the JSON body, None when there is none."""
-    members = [shape for shape in shapes if shape.place == "body"]
+    members = [shape for shape in shapes if shape.place == "body" or shape.or_in_body]
     if not members:
         return None
     required = [shape.wire for shape in members if shape.required]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import secrets
+import uuid
 
 import pytest
 
@@ -82,6 +84,38 @@ def test_what_is_missing_is_said_and_never_made_up(operation, site, project):
         asked(operation, site, project)
     assert raised.value.detail == f"not available on this platform: {GAPS[operation]}."
     assert raised.value.status == 422
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "branch"),
+    [
+        ({}, None, None),
+        ({}, {"branch": "main"}, "main"),
+        ({"branch": "main"}, None, "main"),
+        ({"branch": "main"}, {"branch": "other"}, "main"),
+    ],
+)
+def test_a_branch_comes_in_the_query_or_in_the_body(query, body, branch):
+    received = OPERATIONS["TriggerLatestDeployment"].receive({"project_id": str(uuid.uuid4())}, query, body)
+    assert received["branch"] == branch
+
+
+def test_a_branch_in_the_body_is_read_over_rest_and_over_mcp(http, platform, project):
+    project_id = project("vcs", VcsSettings(), VcsSource(vcs_installation_id="1", vcs_repo_id="2"))
+
+    def over_rest(body):
+        return http.post(f"/v1/projects/{project_id}/trigger-latest", json=body)
+
+    def over_mcp(body):
+        params = {"name": "TriggerLatestDeployment", "arguments": {"project_id": project_id, "body": body}}
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        answer = http.post(platform.mcp_url, json=message, headers={"Accept": "application/json"}).json()
+        return json.loads(answer["result"]["content"][0]["text"])
+
+    refused = {"status": "fail", "data": f"not available on this platform: {GAPS['TriggerLatestDeployment']}."}
+    assert over_rest({"branch": "main"}).json() == over_mcp({"branch": "main"}) == refused
+    assert "branch" in over_rest({"branch": 5}).json()["data"]
+    assert over_rest({"branch": 5}).json() == over_mcp({"branch": 5})
 
 
 def test_what_there_is_none_of_is_an_empty_list_or_not_found(site):
