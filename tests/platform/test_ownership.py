@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import io
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import psutil
 import pytest
 
 from createos_nb.api.client import Client
 from createos_nb.api.deployments import EncodedFile
 from createos_nb.errors import Conflict, NotFound, Unprocessable
 from createos_nb.platform.users import ADD
-from tests.platform.conftest import echo, eventually
+from tests.platform.conftest import echo, eventually, visit
 
 # --- apps ---------------------------------------------------------------------------------------------
 
@@ -138,6 +140,45 @@ def test_a_project_that_is_suspended_again_at_once_crashes_nothing(site):
     site.client.projects.unsuspend(site.project_id)
     site.live(deployment.id)
     assert site.visit().json()["version"] == 1
+
+
+def test_what_is_being_woken_when_its_project_is_suspended_serves_when_it_is_unsuspended(site):
+    deployment = site.deploy(echo(before="import time; time.sleep(1)"))
+    site.live(deployment.id)
+
+    def status():
+        return site.client.deployments.get(site.project_id, deployment.id).status
+
+    site.client.deployments.delete(site.project_id, deployment.id)
+    eventually(lambda: status() == "sleeping")
+    site.client.deployments.wake(site.project_id, deployment.id)
+    site.client.projects.suspend(site.project_id)
+    site.live()
+    assert (status(), site.visit().status_code) == ("deployed", 503), (
+        "suspended, it neither crashes nor is on its way"
+    )
+    site.client.projects.unsuspend(site.project_id)
+    site.live(deployment.id)
+    assert (status(), site.visit().status_code) == ("deployed", 200)
+
+
+def slow():
+    """Return an application that answers ``/slow`` half a minute later."""
+    waits = "if self.path == '/slow': print('It was asked.', flush=True), time.sleep(30)"
+    files = echo(before="import time")
+    return {name: text.replace("told = ", f"{waits}\n        told = ") for name, text in files.items()}
+
+
+@pytest.mark.parametrize("change", ["suspend", "delete"])
+def test_what_waits_for_an_answer_of_a_project_that_goes_is_told_and_its_processes_end(site, change):
+    site.live(site.deploy(slow()).id)
+    pid, endpoint = site.visit().json()["pid"], site.environment.extra.endpoint
+    with ThreadPoolExecutor() as threads:
+        last = threads.submit(visit, endpoint, "/slow")
+        eventually(lambda: "It was asked." in site.client.environments.logs(*site.target))
+        getattr(site.client.projects, change)(site.project_id)
+        assert last.result(timeout=10).status_code == 502
+    eventually(lambda: not psutil.pid_exists(pid))
 
 
 @pytest.fixture
