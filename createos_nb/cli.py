@@ -255,6 +255,8 @@ def env(state: Path | None) -> int:
     if address is None:
         click.echo(f"{_NOT_RUNNING} {service.local_command('up', state)}", err=True)
         return 1
+    # These would be sent there instead: a key of another platform, to be refused.
+    click.echo("unset CREATEOS_API_KEY CREATEOS_ACCESS_TOKEN")
     for name, value in (("CREATEOS_API_URL", address.api_url), ("CREATEOS_API_KEY_FILE", address.key_file)):
         click.echo(f"export {name}={shlex.quote(value)}")
     return 0

@@ -104,6 +104,7 @@ def test_a_platform_is_started_found_and_stopped(state):
 
     env = createos_nb("local", "env", "--state", str(state))
     assert env.stdout == (
+        "unset CREATEOS_API_KEY CREATEOS_ACCESS_TOKEN\n"
         f"export CREATEOS_API_URL={facts['api_url']}\nexport CREATEOS_API_KEY_FILE={facts['key_file']}\n"
     )
     assert createos_nb("local", "down", "--state", str(state)).stdout == "Stopped.\n"

@@ -15,7 +15,7 @@ from createos_nb.api.deployments import STATUSES, BuildLogLine, Deployment
 from createos_nb.api.domains import Domain
 from createos_nb.api.environments import Environment
 from createos_nb.api.projects import Project, SupportedType
-from createos_nb.errors import FrameError
+from createos_nb.errors import FrameError, InvalidArgument
 from createos_nb.timerange import TimeRange
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -527,3 +527,30 @@ def test_whatever_the_platform_answers_the_columns_stay(rows):
             assert made["created_at"] == pd.Timestamp(row["created_at"])
         if row.get("name") is not None:
             assert made["name"] == row["name"]
+
+
+# --- of what the client answers --------------------------------------------------------------------------------
+
+
+def test_what_the_client_lists_is_a_frame_of_its_kind_also_when_there_is_nothing(client, shop):
+    api, project = client, shop.project
+    listings = {
+        "PROJECTS": api.projects.list(name=project),
+        "ENVIRONMENTS": api.environments.list(shop.project_id),
+        "DEPLOYMENTS": api.deployments.list(shop.project_id, max_rows=1),
+        "DOMAINS": api.domains.list(shop.project_id),
+        "API_KEYS": api.api_keys.list(),
+        "APPS": api.apps.list(),
+        "CRONJOBS": api.cronjobs.list(shop.project_id),
+        "GITHUB_ACCOUNTS": api.github.list_accounts(),
+        "TEMPLATES": api.templates.list(),
+        "SUPPORTED_TYPES": api.projects.supported_types(),
+    }
+    for name, listing in listings.items():
+        frame = getattr(schema, name).check(schema.frame(listing, project=project))
+        assert len(frame) == len(listing), name
+        assert list(frame["complete"].unique()) == [listing.complete][: len(frame)], name
+    assert schema.frame(listings["ENVIRONMENTS"], project=project)["project"].unique().tolist() == [project]
+    assert schema.frame(listings["DEPLOYMENTS"])["environments"].isna().all(), "where it is live is not known"
+    with pytest.raises(InvalidArgument, match=r"There is no frame of .* rows\. Give a Listing of Project"):
+        schema.frame([1, 2])

@@ -16,7 +16,10 @@ from createos_nb.api.model import Model
 from createos_nb.api.operation import operation
 from createos_nb.api.resource import AsyncResource, Resource
 
-UnixSecond = Annotated[int, Field(ge=0, le=253402300799)]
+UnixSecond = Annotated[
+    int,
+    Field(ge=0, le=253402300799, description="unix seconds such as int(time.time()) or int(t.timestamp())"),
+]
 
 
 class OverallRequests(Model):

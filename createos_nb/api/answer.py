@@ -104,6 +104,7 @@ class Answer:
         self._listed = get_origin(annotation) is Listing
         row: Any = get_args(annotation)[0] if self._listed else None
         self._type: Any = tuple[row, ...] if self._listed else annotation
+        self._row = row
 
     def of(self, request: Request, response: Response) -> Any:
         """Read an answer as the declared type."""
@@ -112,7 +113,7 @@ class Answer:
 
     def _read(self, data: Any) -> Any:
         if self._listed:
-            return Listing(self._rows_of(data))
+            return Listing(self._rows_of(data), of=self._row)
         return self._adapter.validate_python(data, context=RECEIVED)
 
     def _rows_of(self, data: Any) -> Sequence[Any]:
@@ -136,12 +137,12 @@ class Answer:
         envelope = {name: _plain(value) for name, value in said.items()} | {"data": None}
         if len(set(names)) < len(names) or not isinstance(data, _Read) or data_in(envelope) is MISSING:
             return None
-        return _Read(Listing(data.value)) if self._listed else data
+        return _Read(Listing(data.value, of=self._row)) if self._listed else data
 
     def page(self, request: Request, response: Response) -> Found[Any]:
         """Read one page of a list, with models as its rows."""
         total, rows = parsed(request, self._page_of, data_of(request, response))
-        return Found([identity(row) for row in rows], rows, total)
+        return Found([identity(row) for row in rows], rows, total, self._row)
 
     def _page_of(self, data: Any) -> tuple[int | None, Sequence[Any]]:
         # What it holds in clear stands in no frame but those that `parsed` drops.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Sized
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
@@ -72,17 +73,31 @@ def complaint(
     shown = "" if hidden else _shown(first.get("input"))
     if first["type"] == "too_long" and isinstance(first.get("input"), Sized):
         shown = f" of {len(first['input'])}"
-    allowed = _allowed(schema, place) or _said(first, plain=bool(wire))
+    allowed = _allowed(schema, place)
+    if allowed and (kind := _kind(first)):
+        # What is of another kind may well lie within the bounds.
+        allowed = f"{kind}, {allowed.removeprefix('it must be ').removeprefix('there must be ')}"
+    allowed = allowed or _said(first, plain=bool(wire))
     return one_line(f"{operation}: {field}{shown} is refused: {allowed.rstrip('.')}.", limit=400)
 
 
+def _kind(error: ErrorDetails) -> str:
+    """Return what kind of value there should be, empty when it is of the right one."""
+    said = _said(error, plain=True)
+    return said if error["type"] in _PLAIN or said.startswith("it must be a ") else ""
+
+
 def _said(error: ErrorDetails, *, plain: bool) -> str:
+    if error["type"] == "is_instance_of" and "Sequence" in error["msg"]:
+        return "it must be a list"
     if plain and error["type"] in _PLAIN:
         return _PLAIN[error["type"]]
     return error["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
 
 
 def _shown(value: object) -> str:
+    if value is None or isinstance(value, date):
+        return f"={value}"
     return f"={value!r}" if isinstance(value, str | int | float) and len(str(value)) <= 80 else ""
 
 
@@ -93,7 +108,8 @@ def _allowed(schema: Mapping[str, Any], place: Sequence[str]) -> str:
         found = [each for one in found for each in _members(one, schema, part)]
     for bounds in (each for one in found for each in _variants(one, schema)):
         if "minimum" in bounds and "maximum" in bounds:
-            return f"it must be {bounds['minimum']} to {bounds['maximum']}"
+            unit = f", {bounds['description']}" if "description" in bounds else ""
+            return f"it must be {bounds['minimum']} to {bounds['maximum']}{unit}"
         if "minItems" in bounds and "maxItems" in bounds:
             return f"there must be {bounds['minItems']} to {bounds['maxItems']} of them"
         if "minLength" in bounds and "maxLength" in bounds:

@@ -10,6 +10,7 @@ import stat
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -28,6 +29,8 @@ MAX_ZIP_BYTES = 50_000_000
 """The official client's limit of a zip upload."""
 
 _MAX_BYTES = 4 * MAX_ZIP_BYTES
+_NAMED = 5
+"""Files left out that a refusal names."""
 
 Way = Literal["files", "base64", "zip"]
 """How an upload is sent; each is an operation of its own."""
@@ -209,7 +212,12 @@ def _collected(root: Path | None, found: Iterable[tuple[str, Path, str]]) -> Con
 
 def _checked(found: Contents) -> Contents:
     if not found.files:
-        raise InvalidArgument(f"{found.root or 'This'} has no file to upload ({len(found.left_out)} left out).")
+        named = "; ".join(f"{path!r}: {reason}" for path, reason in islice(found.left_out.items(), _NAMED))
+        more = f"; and {len(found.left_out) - _NAMED} more" if len(found.left_out) > _NAMED else ""
+        left_out = f" All were left out: {named}{more}." if named else ""
+        if any(reason.endswith("ignore") for reason in found.left_out.values()):
+            left_out += " Take back what is meant with a line such as !* in a .createosignore beside it."
+        raise InvalidArgument(f"{found.root or 'This'} has no file to upload.{left_out}")
     return found
 
 

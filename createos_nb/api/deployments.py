@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, WrapValidator
 
@@ -63,6 +63,8 @@ class Deployment(Model):
 
 class BuildLogLine(Model):
     """One line of a build log."""
+
+    log_columns: ClassVar = ("ts", "stage", "line_number", "log")
 
     deployment_id: Omissible[str] = None
     ts: Timestamp
@@ -294,12 +296,14 @@ class _Operations:
         safety="destroys",
     )
     def delete(self, project_id: str, deployment_id: str) -> str:
-        """Terminate a deployment that no environment serves.
+        """Terminate a deployment, even one that an environment serves.
 
         Notes
         -----
         The official command-line client uses it to put a deployment to sleep; the documentation calls it
-        asynchronous deletion.
+        asynchronous deletion. Of one that is live it stops what answers now: an embedded platform puts it to
+        sleep, and the next request wakes it. To remove old versions, leave out what an environment names as its
+        `project_deployment_id`.
         """
         raise NotImplementedError
 

@@ -181,8 +181,11 @@ def _failure(request: Request, response: Response, detail: str) -> OperationFail
     said = one_line(detail, limit=300) or f"HTTP {status}"
     became = "failed" if status >= 500 else "was refused"
     message = f"{request.operation} {became} (HTTP {status}): {said}"
+    wait_s = retry_after_s(response.headers) if kind is RateLimited else None
+    retry_at = None if wait_s is None else datetime.now(UTC) + timedelta(seconds=wait_s)
+    again = "" if retry_at is None else f"There is room again at {retry_at:%H:%M:%S} UTC, in {wait_s:.0f} s. "
     error = kind(
-        f"{message.rstrip('.')}. {kind.advice}".rstrip(),
+        f"{message.rstrip('.')}. {again}{kind.advice}".rstrip(),
         operation=request.operation,
         method=request.method,
         path=request.template,
@@ -191,8 +194,7 @@ def _failure(request: Request, response: Response, detail: str) -> OperationFail
         request_id=response.headers.get("x-request-id"),
     )
     if isinstance(error, RateLimited):
-        wait = retry_after_s(response.headers)
-        error.retry_at = None if wait is None else datetime.now(UTC) + timedelta(seconds=wait)
+        error.retry_at = retry_at
     return error
 
 

@@ -21,10 +21,14 @@ SHOWN = 10
 """Rows that a listing shows of itself."""
 
 COLUMNS = 8
+WHOLE = 2000
+"""Characters of a log's line that are shown."""
 
 
 class Listing(Sequence[Row], Generic[Row]):
     """The rows of a list operation: a sequence that knows whether it is complete.
+
+    ``schema.frame(listing)`` makes a DataFrame of it.
 
     Attributes
     ----------
@@ -33,10 +37,20 @@ class Listing(Sequence[Row], Generic[Row]):
         together because the list changed while it was read.
     total
         How many rows the platform said there are; the number of rows when it said nothing.
+    of
+        What its rows are, also when there are none; None when that is not known.
     """
 
-    def __init__(self, rows: Sequence[Row], *, complete: bool = True, total: int | None = None) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        *,
+        complete: bool = True,
+        total: int | None = None,
+        of: type[Row] | None = None,
+    ) -> None:
         self._rows = tuple(rows)
+        self.of = of if of is not None or not self._rows else type(self._rows[0])
         self.complete = complete
         self.total = len(self._rows) if total is None else total
 
@@ -48,7 +62,7 @@ class Listing(Sequence[Row], Generic[Row]):
         if not isinstance(index, slice):
             return self._rows[index]
         rows = self._rows[index]
-        return Listing(rows, complete=self.complete and len(rows) == len(self), total=self.total)
+        return Listing(rows, complete=self.complete and len(rows) == len(self), total=self.total, of=self.of)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Listing):
@@ -77,26 +91,33 @@ class Listing(Sequence[Row], Generic[Row]):
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     def _caption(self) -> str:
-        shown = f", the first {SHOWN} shown" if len(self) > SHOWN else ""
+        shown = f", the {'last' if self._log() else 'first'} {SHOWN} shown" if len(self) > SHOWN else ""
         partial = "" if self.complete else f" of {self.total}, incomplete"
         return f"Listing of {len(self)}{partial}{shown}"
 
     def _table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Return the first rows' fields that fit a cell, as one line each; what is secret is masked already."""
+        if log := self._log():
+            # What matters of a log is how it ended, in full.
+            return log, [tuple(_cell(getattr(row, name), WHOLE) for name in log) for row in self._rows[-SHOWN:]]
         rows = [dict(row) if isinstance(row, BaseModel) else {"value": row} for row in self._rows[:SHOWN]]
         names = dict.fromkeys(name for row in rows for name, value in row.items() if _fits(value))
         shown = tuple(name for name in names if any(row.get(name) is not None for row in rows))[:COLUMNS]
         return shown, [tuple(_cell(row.get(name)) for name in shown) for row in rows]
+
+    def _log(self) -> tuple[str, ...]:
+        """Return the columns of lines of a log, when these are some."""
+        return self._rows[0].log_columns if self._rows and isinstance(self._rows[0], Model) else ()
 
 
 def _fits(value: object) -> bool:
     return value is None or isinstance(value, str | int | float | datetime | Secret)
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, limit: int = 40) -> str:
     if value is None:
         return ""
-    return f"{value:%Y-%m-%d %H:%M:%S}Z" if isinstance(value, datetime) else one_line(str(value), limit=40)
+    return f"{value:%Y-%m-%d %H:%M:%S}Z" if isinstance(value, datetime) else one_line(str(value), limit=limit)
 
 
 class Page(Model):

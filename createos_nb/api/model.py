@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -34,6 +34,9 @@ class Model(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="allow", frozen=True, hide_input_in_errors=True
     )
+
+    log_columns: ClassVar[tuple[str, ...]] = ()
+    """The fields that a listing shows of lines of a log; the last lines are shown, and in full."""
 
     def wire(self) -> dict[str, Any]:
         """Return it as it travels: camelCase, secrets in clear. Never show or store the result."""

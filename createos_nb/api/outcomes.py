@@ -25,7 +25,7 @@ UNFINISHED = frozenset({"queue", "queued", "building", "deploying"})
 
 _NEXT = {
     "build_error": "Read deployments.build_logs(…) for the reason.",
-    "crashing": "Read deployments.logs(…): its process does not stay up.",
+    "crashing": "Read deployments.logs(…, since_seconds=3600): its process does not stay up.",
     "sleeping": "It is built; wake it with deployments.wake(…).",
     "cancelled": "Deploy again if that was not meant.",
 }
@@ -45,5 +45,5 @@ def deployed(deployment: _Deployment) -> bool:
     outcome = {"failed": "error"}.get(deployment.status, deployment.status)
     if outcome == "deployed" or outcome in UNFINISHED or outcome not in STATUSES:
         return outcome == "deployed"
-    advice = _NEXT.get(outcome, "Read deployments.build_logs(…) and deployments.logs(…).")
+    advice = _NEXT.get(outcome, "Read deployments.build_logs(…) and deployments.logs(…, since_seconds=3600).")
     raise WaitFailed(f"Deployment {deployment.id} ended as {outcome}. {advice}", outcome=outcome, last=deployment)

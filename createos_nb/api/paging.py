@@ -26,6 +26,7 @@ class Found(Generic[T]):
     keys: Sequence[object]
     rows: Sequence[T]
     total: int | None
+    of: type[T] | None = None
 
 
 def pages(
@@ -55,12 +56,13 @@ def pages(
     page_size = max(page_size, 2)  # a page of one row cannot overlap the one before
     seen: dict[object, T] = {}
     total: int | None = None
+    of: type[T] | None = None
     offset, overlap, furthest = 0, min(2, page_size - 1), 0
     back, rewinds = page_size, 0
     for _ in range(MOST_PAGES):
         request = page(page_size, offset)
         found = read(request, (yield from answered(request)))
-        keys, rows, total = found.keys, found.rows, found.total
+        keys, rows, total, of = found.keys, found.rows, found.total, found.of
         if offset > 0 and not (keys and keys[0] in seen):
             rewinds += 1
             if rewinds > MOST_REWINDS:
@@ -74,7 +76,7 @@ def pages(
         seen.update(fresh)
         if max_rows is not None and len(seen) >= max_rows:
             whole = len(seen) == max_rows and total is not None and total <= max_rows
-            return Listing(list(seen.values())[:max_rows], complete=whole, total=total)
+            return Listing(list(seen.values())[:max_rows], complete=whole, total=total, of=of)
         if total is None:
             ended = not fresh and offset >= furthest
         else:
@@ -82,6 +84,6 @@ def pages(
         if ended or (not fresh and offset >= furthest):
             # A server that ignores `offset` sends known rows for ever; it ends here, and is said to be short.
             complete = ended and len(rows) < page_size and (total is None or len(seen) >= total)
-            return Listing(list(seen.values()), complete=complete, total=total)
+            return Listing(list(seen.values()), complete=complete, total=total, of=of)
         offset += max(0, len(rows) - overlap)
-    return Listing(list(seen.values()), complete=False, total=total)
+    return Listing(list(seen.values()), complete=False, total=total, of=of)

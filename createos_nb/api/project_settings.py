@@ -78,6 +78,12 @@ def fitting(values: Mapping[str, Any]) -> Mapping[str, Any]:
     shape = _SHAPES.get(kind) if isinstance(kind, str) else None
     if shape is None or settings is None:
         return values
+    if type(settings) is VcsSettings and settings.model_fields_set:
+        # Every project is read with the model that has most; what it leaves empty makes no difference.
+        told = {name: value for name, value in settings if value}
+        if told.keys() <= shape.model_fields.keys():
+            settings = shape.model_validate(told)
+            values = {**values, "settings": settings}
     if isinstance(settings, Model) and type(settings) is not shape:
         raise ValueError(
             f"settings={type(settings).__name__} is refused: a project of type {kind!r} takes {shape.__name__}."

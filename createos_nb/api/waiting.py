@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -10,6 +11,7 @@ from createos_nb.api.message import Exchange, Reserve, Sleep
 from createos_nb.api.progress import bar
 from createos_nb.errors import (
     ConnectionFailed,
+    CreateOSError,
     InvalidArgument,
     NotFound,
     RateLimited,
@@ -23,6 +25,8 @@ from createos_nb.errors import (
 T = TypeVar("T")
 
 _ODD_ANSWERS = 3
+_OWN_PAUSES_S = 1.0
+"""What `createos_nb.api.exchange` waits for by itself is shorter; longer is what the platform asked for."""
 OUTAGE_S = 120.0
 """How long a wait outlives a platform that does not answer."""
 
@@ -68,14 +72,18 @@ def until(
     outage of up to two minutes is waited out.
     """
     _check(timeout_s)
-    with bar(what, shown=progress, bar_format="{desc} {postfix} {elapsed}") as shown:
+    if inspect.iscoroutinefunction(on_change):
+        raise InvalidArgument("on_change is refused: it is called and not awaited, so it must be a plain function.")
+    with bar(what, shown=progress, bar_format="{desc}, {elapsed}") as shown:
 
         def tell(state: T) -> None:
-            shown.set_postfix_str(str(getattr(state, "status", "")))
+            status = getattr(state, "status", None)
+            shown.set_description_str(f"{what}: {status}" if status else what)
             if on_change is not None:
                 on_change(state)
 
-        return (yield from _until(read, done, timeout_s=timeout_s, what=what, tell=tell, tick=shown.refresh))
+        tick = None if shown.disable else shown.refresh
+        return (yield from _until(read, done, timeout_s=timeout_s, what=what, tell=tell, tick=tick))
 
 
 def _check(timeout_s: float) -> None:
@@ -91,7 +99,7 @@ def _until(
     timeout_s: float,
     what: str,
     tell: Callable[[T], None],
-    tick: Callable[[], object],
+    tick: Callable[[], object] | None,
 ) -> Exchange[T]:
     started_s: float = yield Sleep(0)
     now_s, pause_s, answered_s = started_s, 0.1, started_s
@@ -101,7 +109,7 @@ def _until(
         try:
             state = yield from _within(read(), now_s, started_s + timeout_s)
         except _NoTimeLeft as error:
-            raise _late(what, timeout_s, error) from None
+            raise _late(what, timeout_s, error, known=before is not None) from None
         except (ConnectionFailed, ServerError, RateLimited, UnexpectedResponse) as error:
             # A page of a proxy in between goes away again; what is no CreateOS stays so.
             odd = odd + 1 if isinstance(error, UnexpectedResponse) else odd
@@ -109,7 +117,7 @@ def _until(
             if now_s - answered_s > OUTAGE_S or odd > _ODD_ANSWERS:
                 raise
             if now_s - started_s >= timeout_s:
-                raise _late(what, timeout_s, error) from None
+                raise _late(what, timeout_s, error, known=before is not None) from None
         except Unauthorized as error:
             raise _resumable(error) from None
         except NotFound as error:
@@ -128,37 +136,56 @@ def _until(
         left_s = started_s + timeout_s - now_s
         if left_s <= 0:
             raise _late(what, timeout_s)
-        now_s = yield Sleep(min(pause_s, left_s))
-        tick()
+        now_s = yield from _pause(min(pause_s, left_s), tick)
         pause_s = min(pause_s * 1.7, 40.0)
 
 
+def _pause(seconds: float, tick: Callable[[], object] | None) -> Exchange[float]:
+    """Let time pass, with a tick each second for whoever watches, and return the time then."""
+    while tick is not None and seconds > 1:
+        yield Sleep(1)
+        tick()
+        seconds -= 1
+    now_s: float = yield Sleep(seconds)
+    return now_s
+
+
 class _NoTimeLeft(Exception):
-    """There is nothing more to be learnt before the wait ends."""
+    """There is nothing more to be learnt before the wait ends; it says what there was to learn."""
 
 
-def _late(what: str, timeout_s: float, error: Exception | None = None) -> TimedOut:
+def _late(what: str, timeout_s: float, error: Exception | None = None, *, known: bool = True) -> TimedOut:
     because = f" ({str(error).rstrip('.')})" if error is not None else ""
-    return TimedOut(f"{what} was not reached within {timeout_s:g} s{because}. It goes on: wait again, or look.")
+    now = "It goes on: wait again, or look" if known else "Nothing could be read of it; what was begun goes on"
+    return TimedOut(f"{what} was not reached within {timeout_s:g} s{because}. {now}.")
 
 
 def _within(exchange: Exchange[T], now_s: float, until_s: float) -> Exchange[T]:
     """Carry an exchange out that is not to wait beyond a time, neither for the budget nor for the platform.
 
     It waits for the budget as long as there is time, and tries nothing again once there is none.
+
+    Raises
+    ------
+    _NoTimeLeft
+        It failed, and would be tried again only when the time is over.
     """
+    beyond_s: float | None = None
     try:
         step = next(exchange)
         while True:
             if isinstance(step, Reserve):
                 if step.attempt > 1:
-                    now_s = yield Sleep(0)
+                    now_s = max(now_s, (yield Sleep(0)))
                     if now_s >= until_s:
                         step = exchange.send(False)  # noqa: FBT003 - the answer to a Reserve
                         continue
                 step = replace(step, patience_s=max(0.0, until_s - now_s))
             if isinstance(step, Sleep) and step.seconds > until_s - now_s:
-                raise _NoTimeLeft(f"the platform is not to be asked again before {step.seconds:.2g} s")
+                # No time passes: what was to be tried again then is refused, and says why it would have been.
+                beyond_s, now_s = step.seconds, until_s
+                step = exchange.send(until_s)
+                continue
             try:
                 answer = yield step
             except Exception as error:  # noqa: BLE001 - whatever it is, it is the exchange's
@@ -167,6 +194,11 @@ def _within(exchange: Exchange[T], now_s: float, until_s: float) -> Exchange[T]:
                 step = exchange.send(answer)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return] # StopIteration carries the generator's value
+    except CreateOSError as error:
+        if beyond_s is None:
+            raise
+        later = f"; it is not to be asked again before {beyond_s:.2g} s" if beyond_s >= _OWN_PAUSES_S else ""
+        raise _NoTimeLeft(f"{str(error).rstrip('.')}{later}") from None
     finally:
         exchange.close()
 

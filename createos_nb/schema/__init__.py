@@ -29,6 +29,7 @@ from createos_nb.schema.account_rows import (
     template_row,
     transfer_row,
 )
+from createos_nb.schema.frames import frame
 from createos_nb.schema.kind import COMPLETE, Column, Kind
 from createos_nb.schema.kinds import (
     API_KEYS,
@@ -180,6 +181,7 @@ __all__ = [
     "deployment_row",
     "domain_row",
     "environment_row",
+    "frame",
     "github_account_row",
     "github_branch_row",
     "github_repository_row",

@@ -132,8 +132,17 @@ def test_what_cannot_be_uploaded_is_refused_with_the_reason(tmp_path, app):
         contents(app / "main.py")
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / ".env").write_text("x")
-    with pytest.raises(InvalidArgument, match="no file to upload \\(1 left out\\)"):
+    with pytest.raises(InvalidArgument, match=r"no file to upload\. All were left out: '\.env': may hold secrets"):
         contents(tmp_path / "empty")
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".gitignore").write_text("dist/*")
+    (tmp_path / "dist").mkdir()
+    for number in range(7):
+        (tmp_path / "dist" / f"{number}.html").touch()
+    with pytest.raises(InvalidArgument, match=r"'0\.html': .*\.gitignore; .*; and 2 more\. Take back .* !\* in a"):
+        contents(tmp_path / "dist")
+    (tmp_path / "dist" / ".createosignore").write_text("!*")
+    assert len(contents(tmp_path / "dist").files) >= 7, "as it was advised"
 
 
 def test_a_file_that_cannot_be_read_stops_the_upload(app):

@@ -251,6 +251,7 @@ def test_a_wait_that_is_too_long_is_the_callers_decision():
     assert isinstance(played.error, errors.RateLimited)
     left = played.error.retry_at - datetime.now(UTC)
     assert timedelta(seconds=PATIENCE_S - 5) < left <= timedelta(seconds=PATIENCE_S + 1)
+    assert f"There is room again at {played.error.retry_at:%H:%M:%S} UTC, in 21 s." in str(played.error)
 
 
 def test_without_a_time_to_wait_a_refusal_stands():

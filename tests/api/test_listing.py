@@ -6,6 +6,7 @@ import pickle
 from datetime import UTC, datetime
 
 from createos_nb.api.apps import App
+from createos_nb.api.deployments import BuildLogLine
 from createos_nb.api.listing import Listing
 from createos_nb.api.model import Model
 from createos_nb.api.secret import Secret
@@ -35,6 +36,21 @@ def test_it_says_that_it_is_incomplete_and_how_many_it_shows():
     assert shown.splitlines()[0] == "Listing of 12 of 40, incomplete, the first 10 shown"
     assert len(shown.splitlines()) == 12
     assert repr(Listing([])) == "Listing of 0"
+
+
+def test_of_a_log_the_end_is_shown_and_each_line_whole():
+    lines = [
+        BuildLogLine(
+            ts=datetime(2026, 11, 24, 12, tzinfo=UTC), stage="build", line_number=number, log=f"{number} " * 50
+        )
+        for number in range(1, 27)
+    ]
+    shown = repr(Listing(lines)).splitlines()
+    assert shown[0] == "Listing of 26, the last 10 shown"
+    assert shown[1].split() == ["ts", "stage", "line_number", "log"]
+    assert [line.split()[3] for line in shown[2:]] == [str(number) for number in range(17, 27)]
+    assert shown[-1].endswith("26 " * 49 + "26")
+    assert "26 " * 49 in Listing(lines)._repr_html_()
 
 
 def test_no_name_becomes_markup_or_another_line_and_no_secret_is_shown():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from datetime import UTC, datetime
 
 import pytest
 
 from createos_nb import errors
+from createos_nb.api.analytics import AnalyticsOperations as Analytics
 from createos_nb.api.apps import Apps
 from createos_nb.api.client import AsyncClient, Client
 from createos_nb.api.cronjobs import Cronjob, Cronjobs, HttpCall
@@ -51,6 +53,30 @@ REFUSED = {
     "cpu": (
         lambda: Resources(cpu=501, memory=500, replicas=1),
         "Resources: cpu=501 is refused: it must be 200 to 500",
+    ),
+    "half a millicore": (
+        lambda: Environments.update_resources.request("p", "e", cpu=250.5, memory=512, replicas=1),
+        r"cpu=250\.5 is refused: it must be a whole number, 200 to 500",
+    ),
+    "a text for a number": (
+        lambda: Environments.update_resources.request("p", "e", cpu="300", memory=512, replicas=1),
+        "cpu='300' is refused: it must be a whole number, not a text, 200 to 500",
+    ),
+    "None for a number": (
+        lambda: Environments.update_resources.request("p", "e", cpu=None, memory=512, replicas=1),
+        "cpu=None is refused: it must be a whole number, 200 to 500",
+    ),
+    "parts of a second": (
+        lambda: Analytics.summary.request("p", "e", start=1_795_810_784.49),
+        r"start=1795810784\.49 is refused: it must be a whole number, .*unix seconds such as int\(time",
+    ),
+    "a datetime for a second": (
+        lambda: Analytics.summary.request("p", "e", start=datetime(2026, 11, 27, tzinfo=UTC)),
+        r"start=2026-11-27 00:00:00\+00:00 is refused: it must be a whole number, .*int\(t\.timestamp",
+    ),
+    "one file as a dict": (
+        lambda: Deployments.upload_files.request("p", files={"main.py": "x"}),
+        "files is refused: it must be a list, 1 to 100",
     ),
     "port": (lambda: UploadSettings(port="abc"), "UploadSettings: port='abc' is refused"),
     "bool": (

@@ -15,7 +15,7 @@ from createos_nb.api.domains import Domain, Domains
 from createos_nb.api.environments import Environments, EnvironmentSettings, Resources
 from createos_nb.api.listing import Listing
 from createos_nb.api.operation import OPERATIONS, operation
-from createos_nb.api.projects import ImageSettings, Projects, UploadSettings, VcsSettings, VcsSource
+from createos_nb.api.projects import ImageSettings, Project, Projects, UploadSettings, VcsSettings, VcsSource
 from createos_nb.api.secret import Secret
 from createos_nb.api.wire import wire
 from createos_nb.errors import BadRequest, InvalidArgument
@@ -131,6 +131,35 @@ def test_settings_and_source_must_be_those_of_the_type(type, settings, source, s
         Projects.create.request(
             unique_name="shop", display_name="Shop", type=type, settings=settings, source=source
         )
+
+
+@pytest.mark.parametrize(
+    ("type", "read", "made"),
+    [
+        ("image", {"port": 80, "runtime": None, "hasDockerfile": False}, ImageSettings(port=80)),
+        ("upload", {"runtime": "static", "buildFlags": None}, UploadSettings(runtime="static")),
+        ("upload", {"runtime": None, "runEnvs": {}}, UploadSettings()),
+    ],
+)
+def test_a_project_is_made_with_the_settings_that_another_was_read_with(type, read, made):
+    settings = Project.model_validate(
+        {
+            **dict.fromkeys(("id", "uniqueName", "displayName"), "x"),
+            "type": type,
+            "status": "active",
+            "createdAt": "2026-11-27T00:00:00Z",
+            "settings": read,
+        },
+        context={"received": True},
+    ).settings
+    request = Projects.create.request(unique_name="copy", display_name="Copy", type=type, settings=settings)
+    assert request.body["settings"] == wire(made, leave_out_none=True)
+
+
+def test_what_another_type_has_no_place_for_is_not_left_out_in_silence():
+    settings = VcsSettings(port=80, run_command="./serve")
+    with pytest.raises(InvalidArgument, match="a project of type 'image' takes ImageSettings"):
+        Projects.create.request(unique_name="copy", display_name="Copy", type="image", settings=settings)
 
 
 def test_a_source_travels_in_camel_case():

@@ -243,7 +243,7 @@ def test_the_status_is_shown_where_somebody_watches_and_nowhere_else(monkeypatch
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("createos_nb.api.progress.watched", lambda: True)
     wait_for(["building", "done"], progress=True)
-    assert "The end" in capsys.readouterr().err
+    assert "The end, 00:00" in capsys.readouterr().err
     wait_for(["building", "done"], progress=False)
     assert capsys.readouterr().err == ""
 
@@ -289,8 +289,54 @@ def test_a_platform_that_asks_for_more_time_than_there_is_is_not_asked_again():
     busy = Response(503, {"retry-after": "19"}, b'{"status": "error", "message": "busy"}')
     waited = Waited(lambda _now: busy, timeout_s=8)
     assert type(waited.error) is errors.TimedOut
-    assert "not to be asked again before 19 s" in str(waited.error)
+    assert "busy" in str(waited.error)
+    assert "it is not to be asked again before 19 s" in str(waited.error)
     assert waited.polls == 1
+
+
+@pytest.mark.parametrize("timeout_s", [0, 0.1, 1, 3, 20, 60])
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (errors.ConnectionFailed("Nothing answers at http://127.0.0.1:1."), "Nothing answers at"),
+        (errors.TimedOut("read timeout"), "read timeout"),
+        (Response(503, {"content-type": "text/html"}, b"<h1>maintenance</h1>"), "maintenance"),
+        (Response(503, {}, b'{"status": "error", "data": "maintenance"}'), "maintenance"),
+    ],
+    ids=["dead", "silent", "a page", "an envelope"],
+)
+def test_a_wait_on_what_is_down_says_so_however_short_it_is(answer, said, timeout_s):
+    waited = Waited(lambda _now: answer, timeout_s=timeout_s)
+    assert type(waited.error) is errors.TimedOut
+    assert said in str(waited.error)
+    assert "not to be asked" not in str(waited.error)
+    assert "Nothing could be read of it" in str(waited.error)
+
+
+def test_a_function_that_would_have_to_be_awaited_is_refused():
+    async def told(_state):
+        pytest.fail("it was called")
+
+    exchange = Deployments.wait.function(None, "p", "d", timeout_s=1, on_change=told)
+    with pytest.raises(errors.InvalidArgument, match="on_change is refused"):
+        next(exchange)
+
+
+def test_the_time_is_shown_each_second_of_a_long_pause(monkeypatch, capsys):
+    monkeypatch.setattr("createos_nb.api.progress.watched", lambda: True)
+    sleeps = []
+    exchange = Deployments.wait.function(None, "p", "d", timeout_s=900)
+    clock_s, step = 0.0, next(exchange)
+    while clock_s < 600:
+        if isinstance(step, Sleep):
+            sleeps.append(step.seconds)
+            clock_s += step.seconds
+            step = exchange.send(clock_s)
+        else:
+            step = exchange.send(True if isinstance(step, Reserve) else seen("building"))
+    exchange.close()
+    assert max(sleeps) <= 1
+    assert capsys.readouterr().err.count("The end of deployment d: building, 00:0") > 500
 
 
 @pytest.mark.parametrize(("pages", "ends_as"), [(3, None), (4, errors.UnexpectedResponse)])
