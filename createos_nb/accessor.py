@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -228,14 +228,14 @@ class CreateOSAccessor:
         """
         return metrics.patterns(self._frame)
 
-    def first_seen(self, *, since: str | pd.Timestamp) -> pd.DataFrame:
+    def first_seen(self, *, since: str | pd.Timestamp | pd.Series[Any]) -> pd.DataFrame:
         """Return the templates that were first seen at a time or after it, such as since a deployment.
 
         Parameters
         ----------
         since
-            An aware Timestamp, such as a deployment's ``created_at``; an ISO 8601 text with an offset; or a
-            length such as ``"15m"``, back from the latest line.
+            A deployment's row of a frame; an aware Timestamp, such as its ``created_at``; an ISO 8601 text with
+            an offset; or a length such as ``"15m"``, back from the latest line.
 
         Returns
         -------

@@ -202,44 +202,72 @@ class FanOut:
         self._rows = []  # Whatever ends this call before it has answers, those of another are not its.
         operation = next(iter(question.requests), question.targets.operation)
         targets = question.targets.found(self.client)
-        answers = gather(
-            self.client, targets, lambda client, one: _tried(question.rows, client, one), what=operation
-        )
-        failed = [
-            (one, answer) for one, answer in zip(targets, answers, strict=True) if isinstance(answer, Exception)
-        ]
-        self._rows = [
-            {"project": project, "environment": environment, "operation": operation, "error": str(error)}
-            for (project, environment), error in ((question.targets.names(one), error) for one, error in failed)
-        ]
-        if failed and len(failed) == len(targets):
-            # Its message names an id at most.
-            failed[0][1].add_note(f"Asked about {_name(question.targets.names(failed[0][0]))}.")
-            raise failed[0][1]
+        answers, failed = self.hear(targets, question.rows, names=question.targets.names, operation=operation)
         whole = not failed and (not isinstance(targets, Listing) or targets.complete)
-        frame = question.kind.concat(
-            _framed(question.kind, answer, whole=whole) for answer in answers if not isinstance(answer, Exception)
-        )
+        frame = question.kind.concat(_framed(question.kind, answer, whole=whole) for _, answer in answers)
+        if failed and strict:
+            raise PartialAnswer(failed, frame=frame, errors=self.errors())
         if failed:
-            first = _name(question.targets.names(failed[0][0]))
-            message = (
-                f"{len(failed)} of {len(targets)} targets failed, such as {first}: {failed[0][1]} See ws.errors()."
-            )
-            if strict:
-                raise PartialAnswer(message, frame=frame, errors=self.errors())
-            warnings.warn(PartialWarning(message, self.errors()), stacklevel=_depth())
+            self.warn(failed)
         return frame
+
+    def hear(
+        self,
+        targets: Sequence[One],
+        ask: Callable[[Client, One], Answer],
+        *,
+        names: Callable[[One], Names],
+        operation: str,
+        needed: Callable[[One], bool] = lambda _one: False,
+    ) -> tuple[list[tuple[One, Answer]], str]:
+        """Ask every target, and return what those answered that did; what of the others is one sentence.
+
+        Parameters
+        ----------
+        targets, ask
+            As of `gather`.
+        names
+            A target's project and environment.
+        operation
+            What errors name.
+        needed
+            Whether a target's error is raised, though others answer.
+
+        Raises
+        ------
+        CreateOSError
+            All of them failed, or one that is needed.
+        """
+        answers = gather(self.client, targets, lambda client, one: _tried(ask, client, one), what=operation)
+        told = list(zip(targets, answers, strict=True))
+        failed = [(one, answer) for one, answer in told if isinstance(answer, CreateOSError)]
+        self._rows = [
+            {"project": names(one)[0], "environment": names(one)[1], "operation": operation, "error": str(error)}
+            for one, error in failed
+        ]
+        if not failed:
+            return [(one, answer) for one, answer in told if not isinstance(answer, CreateOSError)], ""
+        first, error = next(((one, error) for one, error in failed if needed(one)), failed[0])
+        if len(failed) == len(targets) or needed(first):
+            # Its message names an id at most.
+            error.add_note(f"Asked about {_name(names(first))}.")
+            raise error
+        share = f"{len(failed)} of {len(targets)} targets failed, such as {_name(names(first))}"
+        answered = [(one, answer) for one, answer in told if not isinstance(answer, CreateOSError)]
+        return answered, f"{share}: {error} See ws.errors()."
+
+    def warn(self, failed: str) -> None:
+        """Say where the person asked that some did not answer."""
+        warnings.warn(PartialWarning(failed, self.errors()), stacklevel=_depth())
 
 
 def _name(names: Names) -> str:
     return one_line("/".join(name for name in names if name)) or "the account"
 
 
-def _tried(
-    rows: Callable[[Client, One], Sequence[schema.Row] | pd.DataFrame], client: Client, one: One
-) -> Sequence[schema.Row] | pd.DataFrame | CreateOSError:
+def _tried(ask: Callable[[Client, One], Answer], client: Client, one: One) -> Answer | CreateOSError:
     try:
-        return rows(client, one)
+        return ask(client, one)
     except CreateOSError as error:
         return error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -13,6 +14,7 @@ from createos_nb.answers import Answers
 from createos_nb.api.client import Client
 from createos_nb.api.deployments import Deployments
 from createos_nb.api.environments import Environment
+from createos_nb.api.listing import Listing
 from createos_nb.api.projects import Project
 from createos_nb.completion import offers_dir
 from createos_nb.errors import InvalidArgument, NotFound
@@ -56,7 +58,7 @@ class EnvironmentFrames:
     Parameters
     ----------
     targets
-        The environments.
+        The environments; a listing that is not complete makes every frame incomplete.
     asking
         Asks the questions, or explains what they would cost.
 
@@ -71,7 +73,7 @@ class EnvironmentFrames:
     def __init__(self, targets: Sequence[Target], asking: Asking) -> None:
         self.api = asking.client
         self.analytics = Analytics(self)
-        self._targets = tuple(targets)
+        self._targets = targets if isinstance(targets, Listing) else Listing(tuple(targets))
         self._asking = asking
 
     @property
@@ -81,7 +83,7 @@ class EnvironmentFrames:
 
     def targets(self) -> tuple[Target, ...]:
         """Return the selected environments."""
-        return self._targets
+        return tuple(self._targets)
 
     @property
     def name(self) -> str:
@@ -210,16 +212,18 @@ class EnvironmentFrames:
 
         return self.ask(schema.LOGS, ask, {"GetProjectEnvironmentLogs": 1}, strict=strict)
 
-    def build_logs(self, *, deployment: str | None = None, strict: bool = False) -> pd.DataFrame:
+    def build_logs(self, *, deployment: str | pd.Series[Any] | None = None, strict: bool = False) -> pd.DataFrame:
         """Return the build log of a deployment of each project (`schema.BUILD_LOGS`), each log once.
 
         Parameters
         ----------
         deployment
-            Its id or version (``"v3"``); default what is live on each of the environments.
+            Its id, version (``"v3"``) or row of a frame; default what is live on each of the environments.
         strict
             Raise `PartialAnswer` instead of leaving out those that failed.
         """
+        if isinstance(deployment, pd.Series):
+            deployment = str(deployment.get("deployment_id", ""))
         selected = {one.environment.id for one in self._targets}
 
         def live(client: Client, project_id: str) -> set[str]:
@@ -274,9 +278,10 @@ class EnvironmentFrames:
             schema.SECURITY_SCANS, rows, requests, unbounded=frozenset({"GetSecurityScan"}), strict=strict
         )
 
-    def _projects(self) -> list[Target]:
+    def _projects(self) -> Listing[Target]:
         """Return one environment of each project: what belongs to a project is asked for once."""
-        return list({one.project.id: one for one in self._targets}.values())
+        of_each = {one.project.id: one for one in self._targets}
+        return Listing(list(of_each.values()), complete=self._targets.complete)
 
     def ask(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from createos_nb import plans
+from createos_nb import plans, schema
 from createos_nb.blame import Blame, blame, refuse_many
 from createos_nb.completion import offers_dir
 from createos_nb.errors import InvalidArgument
@@ -41,6 +41,16 @@ class Explanation(EnvironmentFrames):
         refuse_many(self)
         window = TimeRange.of(since, start=start, end=end, now=self.api.now())
         return self._asking.blame(self.analytics.requests_over_time(start=window.start, end=window.end))
+
+    def follow(
+        self,
+        *,
+        since: Since = "1m",  # noqa: ARG002 - as asked
+        keep: int = 100_000,  # noqa: ARG002 - as asked
+    ) -> pd.DataFrame:
+        """Return what the first look of `Selection.follow` would send; it goes on asking until its ``stop()``."""
+        looks = {"GetProjectEnvironmentLogs": 1}
+        return self.ask(schema.LOGS, lambda _client, _one: [], looks, unbounded=frozenset(looks), strict=False)
 
 
 @offers_dir

@@ -22,11 +22,12 @@ import createos_nb.accessor  # noqa: F401 - registers df.createos
 from createos_nb import schema
 from createos_nb.account import AccountFrames
 from createos_nb.answers import Answers
+from createos_nb.api.listing import Listing
 from createos_nb.api.projects import Project
 from createos_nb.errors import CreateOSError, InvalidArgument, NotFound
 from createos_nb.explanation import Explained
 from createos_nb.extras import require
-from createos_nb.fanout import FanOut, gather
+from createos_nb.fanout import FanOut
 from createos_nb.frames import Target
 from createos_nb.markup import escape, one_line
 from createos_nb.names import Names
@@ -80,16 +81,28 @@ class Workspace(AccountFrames):
             There is no such project or environment; the message lists those that there are.
         InvalidArgument
             It is not a key of that form.
+        CreateOSError
+            A project that was named cannot be read, or none of them.
+
+        Warns
+        -----
+        PartialWarning
+            Some of the projects of a pattern cannot be read: the selection, and every frame of it, lacks them,
+            and says so in ``complete``.
         """
         patterns = _patterns(key)
         projects = self._projects(patterns)
         found: list[Target] = []
         names: dict[str, list[str]] = {}
-        for project, environments in zip(
+        answers, failed = self._fanout.hear(
             projects,
-            gather(self.api, projects, lambda client, one: client.environments.list(one.id), what="Selecting"),
-            strict=True,
-        ):
+            lambda client, one: client.environments.list(one.id),
+            names=lambda one: (one.unique_name, None),
+            operation="ListProjectEnvironments",
+            # What was named is not to be left out.
+            needed=lambda one: any(_named(pattern, one.unique_name) for pattern, _ in patterns),
+        )
+        for project, environments in answers:
             names[project.unique_name] = [environment.unique_name for environment in environments]
             found += [
                 Target(project, environment)
@@ -97,12 +110,14 @@ class Workspace(AccountFrames):
                 if any(_matches(pattern, project.unique_name, environment.unique_name) for pattern in patterns)
             ]
         self._names.learn(names)
+        if failed:
+            self._fanout.warn(f"The selection lacks environments: {failed}")
         for pattern in patterns:
             # Of everything there may be nothing: a new account is no mistake.
             if pattern != ("*", "*") and not any(_matches(pattern, *target.names) for target in found):
                 within = {name: its for name, its in names.items() if _same(pattern[0], name)}
                 raise NotFound(self._missing(pattern, within), status=404)
-        return Selection(tuple(found), self._fanout)
+        return Selection(Listing(found, complete=not failed), self._fanout)
 
     def _ipython_key_completions_(self) -> list[str]:
         return self._names.selections()
@@ -229,6 +244,11 @@ def _pattern(key: object) -> tuple[str, str]:
 
 def _is_pattern(name: str) -> bool:
     return any(mark in name for mark in "*?[")
+
+
+def _named(pattern: str, name: str) -> bool:
+    """Whether a pattern is a name written out, and this one."""
+    return not _is_pattern(pattern) and _same(pattern, name)
 
 
 def _same(pattern: str, name: str) -> bool:

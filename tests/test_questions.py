@@ -133,6 +133,16 @@ def test_what_is_explained_of_a_blame_is_what_is_sent_at_least(ws, shop, version
     check(said, sent)
 
 
+def test_what_is_explained_of_following_is_a_look_at_each_environment_at_least(both):
+    with counted(both.api) as nothing:
+        said = both.explain().follow(since="5m")
+    assert not nothing
+    assert said[["operation", "bound", "requests"]].values.tolist() == [
+        ["GetProjectEnvironmentLogs", "at least", 2],
+        ["in all", "at least", 2],
+    ]
+
+
 def test_a_blame_of_many_is_not_explained(both):
     with pytest.raises(InvalidArgument, match="Blame looks at one environment, and this selection has 2"):
         both.explain().blame()

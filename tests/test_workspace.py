@@ -226,6 +226,8 @@ def test_a_build_log_is_that_of_what_is_live_unless_another_is_named(ws, prod, s
     assert set(prod.build_logs()["deployment_id"]) == {second.id}
     assert set(prod.build_logs(deployment="v1")["deployment_id"]) == {first.id}
     assert len(ws[f"{shop.project}/*"].build_logs()) == len(prod.build_logs())  # live on both, and there once
+    row = prod.deployments().set_index("version", drop=False).loc["v1"]
+    assert set(prod.build_logs(deployment=row)["deployment_id"]) == {first.id}
     with pytest.raises(InvalidArgument, match="'v9' is no deployment"):
         prod.build_logs(deployment="v9")
 

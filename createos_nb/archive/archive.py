@@ -28,6 +28,7 @@ from createos_nb.archive.tables import (
     TRAFFIC,
     Table,
 )
+from createos_nb.errors import InvalidArgument
 from createos_nb.markup import one_line
 from createos_nb.timerange import Since, TimeRange
 
@@ -124,6 +125,8 @@ class Archive:
             Some environments failed and ``strict`` was asked for; the others are kept.
         CreateOSError
             All of them failed.
+        InvalidArgument
+            That is no selection.
 
         Notes
         -----
@@ -133,6 +136,10 @@ class Archive:
         that never writes a time are cut where the platform cuts: those of the second at a seam may be there
         twice. Top paths are those of the windows between two runs, ten of each.
         """
+        if not hasattr(selection, "targets"):
+            raise InvalidArgument(
+                f"Pass a selection, such as ws[:], and not {one_line(repr(selection), limit=80)}."
+            )
         now = selection.api.now()
         window = TimeRange.of(since, now=now, default="1d")
         start_s, end_s = window.start_s - window.start_s % 60, int(window.end.timestamp())

@@ -29,6 +29,7 @@ from createos_nb.timerange import duration
 _TARGET = ["project", "environment"]
 _MOMENT = "timestamp('UTC', 6)"
 _CLASSES = ["status_2xx", "status_3xx", "status_4xx", "status_5xx"]
+_FAILED = ["build_error", "error", "crashing", "failed"]
 
 
 def over_time(traffic: ibis.Table, *, every: str | timedelta = "1h") -> ibis.Table:
@@ -45,13 +46,27 @@ def over_time(traffic: ibis.Table, *, every: str | timedelta = "1h") -> ibis.Tab
     Returns
     -------
     Table
-        ``project environment timestamp requests status_2xx status_3xx status_4xx status_5xx``
+        The columns of `schema.REQUESTS_OVER_TIME`, so that whatever takes those takes these. An interval of which
+        some is not there is ``partial``, as the last one mostly is.
     """
+    length = _seconds(every)
     bucketed = traffic.mutate(at_s=_bucket(traffic, "timestamp", every))
     total = bucketed.group_by([*_TARGET, "at_s"]).agg(
-        **{name: _sum(bucketed[name]) for name in ["requests", *_CLASSES]}
+        **{name: _sum(bucketed[name]) for name in ["requests", *_CLASSES]},
+        covered_s=_sum(bucketed["interval_s"]),
+        longest_s=bucketed["interval_s"].max(),
+        parts=_sum(bucketed["partial"].cast("int64")),
+        incomplete=_sum((~bucketed["complete"]).cast("int64")),
     )
-    return total.select(*_TARGET, _moment(total["at_s"]).name("timestamp"), "requests", *_CLASSES)
+    return total.select(
+        *_TARGET,
+        _moment(total["at_s"]).name("timestamp"),
+        "requests",
+        *_CLASSES,
+        interval_s=ibis.greatest(total["longest_s"], length).cast("int64"),
+        partial=(total["parts"] > 0) | (total["covered_s"] < length),
+        complete=total["incomplete"] == 0,
+    )
 
 
 def error_rate(traffic: ibis.Table) -> ibis.Table:
@@ -307,10 +322,11 @@ def deployments_per_day(deployments: ibis.Table) -> ibis.Table:
     -------
     Table
         ``project timestamp deployments failed``: start of the day, and counts; days without any have no row.
+        Those failed that ended as ``build_error``, ``error`` or ``crashing`` (or ``failed``, which is older).
     """
     placed = deployments.mutate(at_s=_bucket(deployments, "created_at", "1d"))
     total = placed.group_by(["project", "at_s"]).agg(
-        deployments=_.count(), failed=_sum((placed["status"] == "failed").cast("int64"))
+        deployments=_.count(), failed=_sum(placed["status"].isin(_FAILED).cast("int64"))
     )
     return total.select("project", _moment(total["at_s"]).name("timestamp"), "deployments", "failed")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from createos_nb.errors import FrameError
+from createos_nb.metrics.intervals import TARGET, refuse_overlap
 
 MAX_INTERVALS = 240
 """Intervals a chart shows side by side: three pixels each."""
@@ -92,13 +93,16 @@ def check(frame: pd.DataFrame, counts: Sequence[str]) -> None:
     Raises
     ------
     FrameError
-        An interval is not longer than nothing, or a count is below it.
+        An interval is not longer than nothing, a count is below it, or intervals of an environment cover the same
+        time, of which the requests would be drawn twice.
     """
     if "interval_s" in frame.columns and frame["interval_s"].min() <= 0:
         raise FrameError("Some rows have an 'interval_s' of 0 or less. It is a length in seconds.")
     below = next((name for name in counts if frame[name].min() < 0), None)
     if below:
         raise FrameError(f"Some rows have {below!r} below 0. Counts start at 0.")
+    if {*TARGET, "timestamp", "interval_s", "partial"} <= set(frame.columns):
+        refuse_overlap(frame)
 
 
 def in_words(step: pd.Timedelta) -> str:

@@ -30,6 +30,7 @@ FEW = 10
 NEEDED: Mapping[str, tuple[str, ...]] = {"dora": ("project", "status", "created_at", "commit")}
 """Columns of `schema.DEPLOYMENTS`."""
 
+_SWITCH = "AssignDeploymentToProjectEnvironment"
 _DAY_S = 86_400
 _HOUR_S = 3600
 _TAIL = 0.025
@@ -111,9 +112,9 @@ def dora(
     platform keeps no record of that switch, nor of the environment it was for. Lead time is from the commit a
     deployment was built from to ``created_at``; commits between two deployments are not known here, so it is
     shorter than DORA's. A deployment failed when an incident began or a rollback was done after it and before
-    the next one; the interval is Wilson's (1927). Time to restore is that of incidents seen to begin and to
-    end, or, without ``incidents``, from a deployment to the end of the rollback that replaced it, which is at
-    least as long.
+    the next one, also a rollback that stayed though it could not be verified; the interval is Wilson's (1927).
+    Time to restore is that of incidents seen to begin and to end, or, without ``incidents``, from a deployment
+    to the end of the rollback that replaced it, which is at least as long.
 
     Examples
     --------
@@ -213,11 +214,14 @@ def _time_to_restore(held: list[_Deployment], evidence: _Evidence) -> Row:
         what = "incidents seen to begin and to end."
     elif evidence.rollbacks is not None:
         ended = [
-            (before[-1], failure.at)
+            (before[-1], failure.restored_at)
             for failure in evidence.rollbacks
-            if (before := [each.created_at for each in held if each.created_at <= failure.at])
+            if failure.restored_at is not None
+            and (before := [each.created_at for each in held if each.created_at <= failure.at])
         ]
-        more, what = "", "rollbacks, from the deployment before each; at most."
+        unclear = sum(failure.restored_at is None for failure in evidence.rollbacks)
+        more = f" {unclear} more ended unclear." if unclear else ""
+        what = "rollbacks done (each from the deployment before it, so at most)."
     else:
         return {**row, "reason": "Nothing says when service was restored: pass incidents= or journal=."}
     if not ended:
@@ -289,11 +293,16 @@ def _incidents(frame: pd.DataFrame, window: TimeRange) -> dict[str, list[_Failur
 
 
 def _rollbacks(frame: pd.DataFrame, window: TimeRange) -> dict[str, list[_Failure]]:
-    names = ("project", "kind", "state", "at", "run", "outcome")
-    taken = JOURNAL.take(frame, names, may_miss=("project", "kind", "state", "run", "outcome"))
-    done = taken[(taken["kind"] == "rollback") & (taken["state"] == "done")].dropna(subset=["project"])
+    names = ("project", "kind", "state", "at", "run", "operation", "outcome")
+    taken = JOURNAL.take(frame, names, may_miss=[name for name in names if name != "at"])
+    of_rollbacks = taken[taken["kind"] == "rollback"].dropna(subset=["project"])
+    # One that ended unclear has put the older deployment live too, only unverified, when the platform took it.
+    switched = of_rollbacks[(of_rollbacks["operation"] == _SWITCH) & (of_rollbacks["outcome"] == "ok")]["run"]
+    stayed = (of_rollbacks["state"] == "unclear") & of_rollbacks["run"].isin(switched)
     found: dict[str, list[_Failure]] = {}
-    for row in done.drop_duplicates("run", keep="last").to_dict("records"):
+    ends = of_rollbacks[(of_rollbacks["state"] == "done") | stayed]
+    for row in ends.drop_duplicates("run", keep="last").to_dict("records"):
         if window.start <= row["at"] < window.end:
-            found.setdefault(row["project"], []).append(_Failure(row["at"], row["at"]))
+            restored_at = row["at"] if row["state"] == "done" else None
+            found.setdefault(row["project"], []).append(_Failure(row["at"], restored_at))
     return found

@@ -160,8 +160,8 @@ def checked(over_time: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     over_time
         Requests over time.
     names
-        The columns. With ``timestamp``, ``interval_s`` and ``partial`` among them, no two rows of an environment
-        may cover the same time; only the two parts of an interval at which windows adjoin stand side by side.
+        The columns. Where the frame has ``timestamp``, ``interval_s`` and ``partial``, no two rows may cover the
+        same time of an environment; only the parts of an interval at which windows adjoin stand side by side.
 
     Raises
     ------
@@ -179,12 +179,19 @@ def checked(over_time: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     if "interval_s" in taken:
         wrong = ~taken["interval_s"].between(1, _LONGEST_S)
         _refuse(taken, wrong, "interval_s", "is not between 1 s and a year")
-    if {"timestamp", "interval_s", "partial"} <= set(taken):
-        _refuse_overlap(taken)
+    if {"timestamp", "interval_s", "partial"} <= {*taken, *over_time.columns}:
+        refuse_overlap(REQUESTS_OVER_TIME.take(over_time, [*TARGET, "timestamp", "interval_s", "partial"]))
     return taken
 
 
-def _refuse_overlap(taken: pd.DataFrame) -> None:
+def refuse_overlap(taken: pd.DataFrame) -> None:
+    """Refuse intervals of an environment that cover the same time.
+
+    Parameters
+    ----------
+    taken
+        ``project``, ``environment``, ``timestamp``, ``interval_s`` and ``partial``.
+    """
     rows = taken.sort_values([*TARGET, "timestamp"], kind="stable")
     before = rows.shift()
     same = (rows[list(TARGET)] == before[list(TARGET)]).all(axis=1)

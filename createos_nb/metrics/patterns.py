@@ -9,11 +9,14 @@ Drain: He, Zhu, Zheng and Lyu, "Drain: An Online Log Parsing Approach with Fixed
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from createos_nb.errors import InvalidArgument
 from createos_nb.markup import visible
-from createos_nb.schema import LEVELS, LOGS, PATTERNS
+from createos_nb.schema import LOGS, PATTERNS
 from createos_nb.timerange import duration, utc
 
 NEEDED: Mapping[str, tuple[str, ...]] = {
@@ -23,11 +26,12 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 """Columns of `schema.LOGS` that each function needs."""
 
 MAX_DISTINCT = 5_000
-"""Different masked messages of an environment that are compared; rarer ones keep their own text."""
+"""Different masked messages of one level of an environment that are compared; rarer ones keep their own text."""
 MAX_LENGTH = 1_000
 """Characters of a message that count, and that are shown."""
 
 _TARGET = ["project", "environment"]
+_APART = ["level", "answered"]
 _MAY_MISS = ["environment", "timestamp", "level", "message"]
 # Whatever runs over a million lines: plain expressions without look-around, which Arrow's RE2 takes.
 _MASKS = (
@@ -44,15 +48,18 @@ _OTHER = "<*>"
 def patterns(logs: pd.DataFrame) -> pd.DataFrame:
     """Return the templates that log messages follow, the most frequent first within each environment.
 
+    Lines of another level, or about another class of HTTP status, never share a template: what begins to fail is a
+    row of its own, however much it looks like what went well.
+
     Parameters
     ----------
     logs
-        Log lines; needs ``project``, ``environment``, ``timestamp``, ``level`` and ``message``. Rows of
-        followed logs that are no lines are left out. See `schema.LOGS`.
+        Log lines; needs ``project``, ``environment``, ``timestamp``, ``level`` and ``message``, and counts
+        ``status`` when it is there. Rows of followed logs that are no lines are left out. See `schema.LOGS`.
 
     Returns
     -------
-    DataFrame of kind `schema.PATTERNS`, one row per environment and template
+    DataFrame of kind `schema.PATTERNS`, one row per environment, level, class of status and template
         Counts add up to the lines, shares of an environment to 1. Control and bidi characters are spelled out.
 
     Raises
@@ -62,7 +69,7 @@ def patterns(logs: pd.DataFrame) -> pd.DataFrame:
 
     Notes
     -----
-    Messages count up to 1,000 characters. Of an environment's different masked messages the 5,000 most
+    Messages count up to 1,000 characters. Of the different masked messages of one level the 5,000 most
     frequent are compared; the others are templates of their own. A template groups messages with the same
     number of words and the same first one, of which at least four in ten words are equal. A line without a
     time, such as a traceback, was seen when the line before it was, or the one after where there is none.
@@ -71,31 +78,28 @@ def patterns(logs: pd.DataFrame) -> pd.DataFrame:
     --------
     >>> from createos_nb import schema
     >>> patterns(schema.sample("LOGS"))[["template", "level", "lines"]]
-                   template    level  lines
-    0  POST /checkout <NUM>    ERROR      3
-    1         GET <*> <NUM>  WARNING      2
+                        template    level  lines
+    0       POST /checkout <NUM>    ERROR      2
+    1        GET /products <NUM>     INFO      1
+    2  GET /products/<NUM> <NUM>  WARNING      1
+    3       POST /checkout <NUM>     INFO      1
     """
-    taken = LOGS.take(logs, NEEDED["patterns"], may_miss=_MAY_MISS)
+    taken = LOGS.take(logs, NEEDED["patterns"], may_miss=_MAY_MISS).assign(answered=_class_of_status(logs))
     if "gap" in logs.columns:
         taken = taken[logs["gap"].isna().to_numpy()]
     if taken.empty:
         return PATTERNS.empty()
     taken = taken.assign(timestamp=_filled(taken))
-    # Levels that are none of ours are kept where a template has no other, the most frequent first.
-    unknown = [name for name in taken["level"].value_counts().index if name not in LEVELS]
-    names = {**dict(enumerate(LEVELS)), **{-1 - place: name for place, name in enumerate(unknown)}}
-    grave = taken["level"].map({name: place for place, name in names.items()}).astype("float64")
     message = taken["message"].fillna("").str.slice(0, MAX_LENGTH)
     masked = message.str.strip()
     for pattern, name in _MASKS:
         masked = masked.str.replace(pattern, name, regex=True)
     distinct = (
-        taken[[*_TARGET, "timestamp"]]
-        .assign(masked=masked, grave=grave, example=message)
-        .groupby([*_TARGET, "masked"], sort=False, dropna=False)
+        taken[[*_TARGET, *_APART, "timestamp"]]
+        .assign(level=taken["level"].astype("object"), masked=masked, example=message)
+        .groupby([*_TARGET, *_APART, "masked"], sort=False, dropna=False)
         .agg(
             lines=("example", "size"),
-            grave=("grave", "max"),
             first_seen=("timestamp", "min"),
             last_seen=("timestamp", "max"),
             example=("example", "first"),
@@ -104,14 +108,13 @@ def patterns(logs: pd.DataFrame) -> pd.DataFrame:
     )
     distinct["template"] = (
         distinct.sort_values("lines", ascending=False, kind="stable")
-        .groupby(_TARGET, sort=False, dropna=False)["masked"]
+        .groupby([*_TARGET, *_APART], sort=False, dropna=False)["masked"]
         .transform(_templates)
     )
     found = (
-        distinct.groupby([*_TARGET, "template"], sort=False, dropna=False)
+        distinct.groupby([*_TARGET, *_APART, "template"], sort=False, dropna=False)
         .agg(
             lines=("lines", "sum"),
-            grave=("grave", "max"),
             first_seen=("first_seen", "min"),
             last_seen=("last_seen", "max"),
             example=("example", "first"),
@@ -125,7 +128,7 @@ def patterns(logs: pd.DataFrame) -> pd.DataFrame:
             "project": list(found["project"]),
             "environment": list(found["environment"]),
             "template": [visible(text) for text in found["template"]],
-            "level": [None if pd.isna(place) else names[int(place)] for place in found["grave"]],
+            "level": [None if pd.isna(level) else level for level in found["level"]],
             "lines": list(found["lines"]),
             "share": list(found["lines"] / whole),
             "first_seen": list(found["first_seen"]),
@@ -136,7 +139,7 @@ def patterns(logs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def first_seen(logs: pd.DataFrame, *, since: str | pd.Timestamp) -> pd.DataFrame:
+def first_seen(logs: pd.DataFrame, *, since: str | pd.Timestamp | pd.Series[Any]) -> pd.DataFrame:
     """Return the templates that were first seen at a time or after it, such as since a deployment.
 
     Parameters
@@ -144,8 +147,8 @@ def first_seen(logs: pd.DataFrame, *, since: str | pd.Timestamp) -> pd.DataFrame
     logs
         Log lines, from before that time too: without those nothing is known to be new. See `schema.LOGS`.
     since
-        An aware Timestamp, such as a deployment's ``created_at``; an ISO 8601 text with an offset; or a
-        length such as ``"15m"``, back from the latest line.
+        A deployment's row of a frame; an aware Timestamp, such as its ``created_at``; an ISO 8601 text with an
+        offset; or a length such as ``"15m"``, back from the latest line.
 
     Returns
     -------
@@ -164,11 +167,11 @@ def first_seen(logs: pd.DataFrame, *, since: str | pd.Timestamp) -> pd.DataFrame
     --------
     >>> from createos_nb import schema
     >>> first_seen(schema.sample("LOGS"), since="2026-11-23T12:04:00Z")["example"].tolist()
-    ['POST /checkout 500']
+    ['POST /checkout 500', 'POST /checkout 201']
     """
     taken = LOGS.take(logs, NEEDED["first_seen"], may_miss=_MAY_MISS)
     latest = taken["timestamp"].max()
-    moment = pd.Timestamp(_moment(since, latest))
+    moment = _moment(since.get("created_at") if isinstance(since, pd.Series) else since, latest)
     found = patterns(logs)
     new = found[found["first_seen"] >= moment].sort_values("first_seen", kind="stable", ignore_index=True)
     before = taken[taken["timestamp"] < moment]
@@ -184,13 +187,23 @@ def _filled(logs: pd.DataFrame) -> pd.Series[pd.Timestamp]:
     return before.groupby(groups, sort=False, dropna=False).bfill()
 
 
-def _moment(since: str | pd.Timestamp, latest: pd.Timestamp) -> pd.Timestamp:
+def _class_of_status(logs: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return 2 to 5 for the lines that are about a request, missing for the others."""
+    if "status" not in logs.columns:
+        return np.full(len(logs), np.nan)
+    return pd.to_numeric(logs["status"], errors="coerce").to_numpy("float64", na_value=np.nan) // 100
+
+
+def _moment(since: Any, latest: pd.Timestamp) -> pd.Timestamp:
     """Return a time, of a length the one that long before the latest line."""
     if isinstance(since, str) and since[:4].isdigit() and "-" in since:
         return pd.Timestamp(utc(since))
     if isinstance(since, str):
         end = pd.Timestamp.now("UTC") if pd.isna(latest) else latest
-        return end - duration(since)
+        try:
+            return end - duration(since)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"{error} Of a deployment give its row of deployments().") from None
     return pd.Timestamp(utc(since))
 
 

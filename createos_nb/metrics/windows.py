@@ -36,7 +36,8 @@ def compare(over_time: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     FrameError
-        A needed column is missing or of another kind, or the baseline lacks one of the environments.
+        A needed column is missing or of another kind, the baseline lacks one of the environments, or overlaps
+        the window of the same one.
 
     Notes
     -----
@@ -68,8 +69,20 @@ def compare(over_time: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
                 f"The baseline has no rows of {each.project}/{each.environment}; see its columns 'project' and "
                 "'environment'. Leave it out, or pass a baseline of one environment."
             )
+        if _overlap(each, found):
+            raise FrameError(
+                f"Both windows hold some of the same time of {each.project}/{each.environment}, which would be "
+                "compared with itself. Pass a baseline that ends where the other window begins, or earlier."
+            )
         rows.append(_row(each, found))
     return COMPARISON.frame(rows)
+
+
+def _overlap(each: Intervals, baseline: Intervals) -> bool:
+    """Whether two windows of one environment share whole intervals; adjoining ones share parts of one at most."""
+    ours, theirs = each[~each.partial], baseline[~baseline.partial]
+    same = (each.project, each.environment) == (baseline.project, baseline.environment)
+    return same and bool(len(ours) and len(theirs)) and ours.start < theirs.end and theirs.start < ours.end
 
 
 def _row(each: Intervals, baseline: Intervals) -> Row:

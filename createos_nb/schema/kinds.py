@@ -193,7 +193,7 @@ PATTERNS = Kind(
     (
         *_TARGET,
         text("template", "What the messages have in common; <*> and names like <NUM> stand for what differs."),
-        Column("level", "category", "", "The gravest level among them; missing when none says.", LEVELS),
+        Column("level", "category", "", "Their level; missing when they do not say.", LEVELS),
         whole("lines", "lines", "How many there are."),
         number("share", "share", "Of all lines of the environment, 0 to 1."),
         time("first_seen", "The earliest time among them; missing when none has a time."),

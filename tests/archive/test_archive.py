@@ -410,3 +410,9 @@ def test_lines_that_overlap_are_joined_without_doubling_any():
         [LOGS.encode(whole.iloc[:3]), LOGS.encode(whole.iloc[1:])], [at[2] + timedelta(minutes=1), at[3]]
     )
     assert LOGS.decode(joined)["raw"].to_pylist() == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize("selection", ["shop/production", None], ids=str)
+def test_what_is_no_selection_is_refused_with_an_example(tmp_path, ws, selection):
+    with pytest.raises(InvalidArgument, match=r"Pass a selection, such as ws\[:\], (and )?not"):
+        ws.archive(tmp_path / "archive").collect(selection)

@@ -133,7 +133,28 @@ def test_longer_intervals_hold_all_requests_once(traffic, duckdb):
     named = traffic.assign(timestamp=traffic["timestamp"].dt.floor("6h"))
     counted = ["requests", "status_2xx", "status_3xx", "status_4xx", "status_5xx"]
     expected = named.groupby([*TARGET, "timestamp"], as_index=False)[counted].sum()
-    pd.testing.assert_frame_equal(answer, expected)
+    pd.testing.assert_frame_equal(answer[[*TARGET, "timestamp", *counted]], expected)
+
+
+def test_longer_intervals_are_requests_over_time_that_everything_takes(traffic, duckdb):
+    whole = traffic[traffic["timestamp"] < MIDNIGHT + timedelta(hours=30)].assign(interval_s=420, partial=False)
+    answer = answered(lambda held: questions.over_time(held, every="12h"), whole, duckdb, [*TARGET, "timestamp"])
+    shown = schema.REQUESTS_OVER_TIME.check(
+        answer.astype({column.name: column.dtype for column in schema.REQUESTS_OVER_TIME.columns})
+    )
+    assert shown["interval_s"].unique().tolist() == [43_200]
+    last = shown["timestamp"] == MIDNIGHT + timedelta(hours=24)
+    assert shown["partial"].tolist() == last.tolist(), "of the last half a day six hours are there"
+    assert shown["complete"].all()
+    assert shown.createos.chart() is not None
+    rpm = answered(lambda held: questions.rpm(questions.over_time(held, every="12h")), whole, duckdb, TARGET)
+    assert rpm["rpm"].notna().sum() == (~last).sum()
+    burn = answered(lambda held: questions.burn_rate(questions.over_time(held), window="6h"), whole, duckdb, TARGET)
+    assert len(burn) == 3
+    doubtful = answered(
+        lambda held: questions.over_time(held, every="12h"), whole.assign(complete=False), duckdb, TARGET
+    )
+    assert not doubtful["complete"].any()
 
 
 def test_the_error_budget_and_its_burn_rate_are_counted_in_requests(traffic, duckdb):
@@ -184,6 +205,9 @@ def test_log_lines_and_deployments_are_counted_by_time(duckdb):
     deployments = schema.sample("DEPLOYMENTS").astype({"status": "str"})
     counted = answered(questions.deployments_per_day, deployments, duckdb, ["timestamp"])
     assert counted[["timestamp", "deployments", "failed"]].values.tolist() == [[MIDNIGHT, 3, 0]]
+    for status, failed in {"build_error": 3, "error": 3, "crashing": 3, "failed": 3, "cancelled": 0}.items():
+        ended = answered(questions.deployments_per_day, deployments.assign(status=status), duckdb, ["timestamp"])
+        assert ended["failed"].tolist() == [failed], status
 
 
 @pytest.mark.parametrize("objective", [0, 1, 99.9, True, "0.9"], ids=repr)

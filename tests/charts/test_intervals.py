@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from createos_nb import schema
+from createos_nb import charts, metrics, schema
 from createos_nb.charts.intervals import MAX_INTERVALS, in_words, step_s, together
+from createos_nb.errors import FrameError
 
 NOON = pd.Timestamp("2026-11-23T12:00:00Z")
 COUNTS = ["requests", "status_5xx"]
@@ -41,6 +42,26 @@ def test_there_are_never_more_intervals_than_a_chart_can_show(interval_s, span_s
 def test_environments_are_summed():
     summed = together(over_time(range(3), environments=("production", "staging")), COUNTS)
     assert summed["requests"].tolist() == [6, 6, 6]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        charts.requests_over_time,
+        charts.error_rate,
+        charts.rpm,
+        charts.fleet,
+        metrics.error_rate,
+        metrics.rpm,
+        metrics.summary,
+    ],
+    ids=lambda draw: f"{draw.__module__}.{draw.__name__}",
+)
+def test_windows_that_overlap_are_refused_and_not_drawn_doubled(draw):
+    half, whole = over_time(range(30, 60)), over_time(range(60))
+    with pytest.raises(FrameError, match="cover the same time"):
+        draw(pd.concat([half, whole]))
+    draw(pd.concat([over_time(range(30)), half]))
 
 
 def test_environments_are_kept_apart_where_asked():

@@ -135,6 +135,16 @@ def test_a_rollback_is_a_failure_of_the_deployment_before_it():
     assert told["time to restore"]["source"] == "the journal's rollbacks"
 
 
+@pytest.mark.parametrize(("outcome", "failed"), [("ok", 0.25), ("failed", 0), (None, 0)])
+def test_a_rollback_that_stayed_unverified_is_a_failure_that_nobody_knows_the_end_of(outcome, failed):
+    switch = {"operation": "AssignDeploymentToProjectEnvironment", "outcome": outcome}
+    journal = schema.JOURNAL.frame([rollback(3.5, state="outcome") | switch, rollback(3.6, state="unclear")])
+    told = measured(deployed(1, 2, 3, 4), journal=journal)
+    assert told["change failure rate"]["value"] == failed
+    assert pd.isna(told["time to restore"]["value"])
+    assert ("1 more ended unclear" in told["time to restore"]["reason"]) == (failed > 0)
+
+
 def test_time_to_restore_is_the_median_of_incidents_seen_whole():
     seen = schema.INCIDENTS.frame(
         [

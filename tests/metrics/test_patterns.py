@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import uuid
 from collections import Counter
@@ -13,6 +14,7 @@ import pytest
 import createos_nb.accessor  # noqa: F401 - registers df.createos
 from createos_nb import metrics, schema
 from createos_nb.errors import FrameError, InvalidArgument
+from createos_nb.logs import parse
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WORDS = ["lamp", "chair", "table", "shelf", "mirror", "carpet", "clock", "vase"]
@@ -79,10 +81,59 @@ def test_first_and_last_seen_level_and_example_are_those_of_its_lines():
         assert row.example in set(frame["message"].iloc[places])
 
 
-def test_a_level_that_is_none_of_ours_is_kept_where_there_is_no_other():
-    levels = ["NOTE", "AUDIT", "AUDIT"]
-    assert list(metrics.patterns(logs(["start"] * 3).assign(level=levels))["level"]) == ["AUDIT"]
-    assert list(metrics.patterns(logs(["start"] * 3).assign(level=["AUDIT", "AUDIT", "INFO"]))["level"]) == ["INFO"]
+def test_lines_of_another_level_are_another_template_and_a_level_that_is_none_of_ours_is_kept():
+    found = metrics.patterns(logs(["start"] * 6).assign(level=["NOTE", "AUDIT", "AUDIT", "INFO", None, "INFO"]))
+    assert set(found["template"]) == {"the application starts"}
+    lines = {
+        level if isinstance(level, str) else None: count
+        for level, count in zip(found["level"], found["lines"], strict=True)
+    }
+    assert lines == {"AUDIT": 2, "INFO": 2, "NOTE": 1, None: 1}
+
+
+FAILS_AT = NOON + timedelta(seconds=300)
+
+
+def failing_later(line):
+    """Parse 600 lines, of which every fourth fails from the 300th on."""
+    times = [NOON + timedelta(seconds=number) for number in range(600)]
+    fails = [number >= 300 and number % 4 == 0 for number in range(600)]
+    text = "".join(
+        line(at, number, failed) + "\n" for number, (at, failed) in enumerate(zip(times, fails, strict=True))
+    )
+    return parse(text, project="shop", environment="production")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        lambda at, number, failed: (
+            f"{at:%Y-%m-%d %H:%M:%S},000 {'ERROR' if failed else 'INFO'} shop.pay: payment of order {number} "
+            f"{'failed' if failed else 'succeeded'}"
+        ),
+        lambda at, number, failed: json.dumps(
+            {
+                "time": at.isoformat(),
+                "level": "error" if failed else "info",
+                "message": f"GET /pay/{number} answered",
+            }
+            | {"status": 500 if failed else 200}
+        ),
+        lambda at, _, failed: (
+            f'10.0.0.1 - - [{at:%d/%b/%Y:%H:%M:%S} +0000] "GET /pay HTTP/1.1" {500 if failed else 200} 12 "-" "-"'
+        ),
+    ],
+    ids=["Python", "JSON", "an access log"],
+)
+def test_what_begins_to_fail_is_new_though_all_but_its_outcome_is_as_before(line):
+    frame = failing_later(line)
+    found = metrics.patterns(frame)
+    assert sorted(found["lines"]) == [75, 525]
+    (row,) = metrics.first_seen(frame, since=pd.Timestamp(FAILS_AT)).itertuples()
+    assert (row.lines, row.first_seen) == (75, FAILS_AT)
+    assert row.example in set(frame["message"].iloc[300::4])
+    deployment = schema.DEPLOYMENTS.frame([{"project": "shop", "created_at": FAILS_AT}]).iloc[0]
+    assert metrics.first_seen(frame, since=deployment)["lines"].tolist() == [75]
 
 
 def test_what_differs_is_masked_by_its_name():

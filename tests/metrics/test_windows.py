@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,9 @@ from tests.metrics.traffic import drawn, minute, traffic
 
 
 def one(after, before):
+    """Compare two windows; one that is not said to be earlier is that of the day before."""
+    if not before["timestamp"].max() < after["timestamp"].min():
+        before = before.assign(timestamp=before["timestamp"] - pd.Timedelta("1D"))
     (row,) = schema.COMPARISON.check(metrics.compare(after, before)).to_dict("records")
     return row
 
@@ -45,11 +49,14 @@ def test_two_environments():
 
 
 def test_several_environments_are_each_compared_with_themselves():
-    def both(production, staging):
-        each = [traffic([100] * 5, [production] * 5), traffic([100] * 5, [staging] * 5, environment="staging")]
+    def both(production, staging, at=0):
+        each = [
+            traffic([100] * 5, [production] * 5, at=at),
+            traffic([100] * 5, [staging] * 5, at=at, environment="staging"),
+        ]
         return schema.REQUESTS_OVER_TIME.concat(each)
 
-    told = metrics.compare(both(0, 30), both(30, 0)).set_index("environment")["verdict"]
+    told = metrics.compare(both(0, 30, at=5), both(30, 0)).set_index("environment")["verdict"]
     assert told.to_dict() == {"production": "fell", "staging": "rose"}
 
 
@@ -88,10 +95,21 @@ def test_beside_itself_nothing_rose_or_fell(window):
     assert row["difference_low"] <= 0 <= row["difference_high"]
 
 
+def test_windows_that_overlap_are_refused_unless_they_are_of_two_environments():
+    with pytest.raises(FrameError, match="some of the same time of shop/production"):
+        metrics.compare(traffic([5] * 6, [0] * 6, at=5), traffic([5] * 6, [0] * 6))
+    metrics.compare(traffic([5] * 6, [0] * 6, at=6), traffic([5] * 6, [0] * 6))
+    seam = [False] * 5 + [True]
+    metrics.compare(
+        traffic([5] * 6, [0] * 6, at=5).assign(partial=seam[::-1]), traffic([5] * 6, [0] * 6).assign(partial=seam)
+    )
+    metrics.compare(traffic([5] * 6, [0] * 6), traffic([5] * 6, [0] * 6, environment="staging"))
+
+
 def test_a_baseline_that_lacks_an_environment_is_refused():
     two = schema.REQUESTS_OVER_TIME.concat([traffic([1], [0]), traffic([1], [0], environment="staging")])
     other = schema.REQUESTS_OVER_TIME.concat([two, traffic([1], [0], environment="test")])
     with pytest.raises(FrameError, match="no rows of shop/test"):
-        metrics.compare(other, two)
+        metrics.compare(other, two.assign(timestamp=two["timestamp"] - pd.Timedelta("1D")))
     with pytest.raises(FrameError, match="no rows"):
         metrics.compare(two, schema.REQUESTS_OVER_TIME.empty())

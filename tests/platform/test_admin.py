@@ -18,6 +18,7 @@ from createos_nb.errors import (
     Forbidden,
     OperationFailed,
     OutcomeUnknown,
+    PartialWarning,
     PlatformError,
     RateLimited,
     Unauthorized,
@@ -26,6 +27,7 @@ from createos_nb.errors import (
 from createos_nb.platform import service
 from createos_nb.platform.admin import LOCAL, Admin
 from createos_nb.platform.options import Options
+from createos_nb.workspace import Workspace
 from tests.platform.conftest import echo, eventually, make_site, visit
 
 PROJECT = {"unique_name": "planned", "display_name": "Planned", "type": "upload", "settings": {"runtime": "python"}}
@@ -345,3 +347,34 @@ def test_an_expired_key_is_no_part_of_the_quota(admin, client):
     assert client.account.quotas().api_keys.current == before + 1
     admin.move_clock(seconds=7200)
     assert client.account.quotas().api_keys.current == 1, "only the platform's own does not expire"
+
+
+# --- what a person sees of it ---------------------------------------------------------------------------------
+
+
+def test_a_project_that_cannot_be_read_is_left_out_of_a_pattern_and_said_so_and_raised_when_it_is_named(
+    client, admin
+):
+    names = [f"selected-{number}" for number in range(3)]
+    for name in names:
+        make_site(client, name)
+    ws = Workspace(client)
+    assert sorted(set(ws["selected-*/*"].environments()["project"])) == names
+    admin.plan_fault(operation="ListProjectEnvironments", status=403, message="not yours", times=1)
+    with pytest.warns(PartialWarning, match=r"lacks environments: 1 of 3 targets failed, such as sel") as said:
+        selection = ws["selected-*/*"]
+    assert said[0].filename == __file__
+    left_out = ws.errors()["project"].tolist()
+    assert len(left_out) == 1
+    frame = selection.variables()
+    assert len(selection) == 2
+    assert not selection.analytics.overall_requests()["complete"].any()
+    assert not selection.deployments()["complete"].any()
+    assert frame.empty
+    assert ws["selected-*/*"].analytics.overall_requests()["complete"].all()
+    for key in ("selected-1/production", ["selected-1/production", "selected-2/*"]):
+        admin.plan_fault(operation="ListProjectEnvironments", status=403, message="not yours", times=0)
+        with pytest.raises(Forbidden, match="not yours") as raised:
+            ws[key]
+        admin.forget_faults()
+        assert raised.value.__notes__ == ["Asked about selected-1."]
