@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
@@ -201,11 +201,24 @@ class Archive:
 
     @cached_property
     def _duckdb(self) -> Backend:
-        connection = ibis.duckdb.connect()
-        connection.raw_sql("SET TimeZone = 'UTC'")
-        if not self._store.local:
-            connection.register_filesystem(self._store.filesystem)
+        if self._store.local:
+            return _local()
+        connection = _connected()
+        # Of a kind of place, a connection takes one file system, with its credentials.
+        connection.register_filesystem(self._store.filesystem)
         return connection
+
+
+@cache
+def _local() -> Backend:
+    """Return the one connection for this machine's files, so that tables of two archives can be joined."""
+    return _connected()
+
+
+def _connected() -> Backend:
+    connection = ibis.duckdb.connect()
+    connection.raw_sql("SET TimeZone = 'UTC'")
+    return connection
 
 
 def _partition_types(table: Table) -> Expr:

@@ -22,6 +22,7 @@ _LEVEL = "(?P<level>[A-Za-z]{3,11})"
 _DATE = r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
 _BLANK_ZONE = r"(?: (?:UTC|[+-]\d\d:?\d\d))?"
 CLOCK = r"\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"
+_BARE = r"\d\d/[A-Z][a-z][a-z]/\d{4}[ :]\d\d:\d\d:\d\d"
 _AFTER = r"(?:[\s\]:|)-]+|$)"  # what follows a level
 _REQUEST = r'"(?P<method>[A-Z]{3,10}) (?P<path>[^\s"]+)[^"]*" (?P<status>\d{3})(?:\s|$)'
 
@@ -79,6 +80,16 @@ LAYOUTS = (
         rf"^(?P<head>\[?(?P<time>{_DATE}{_BLANK_ZONE})\]?[\s:|-]*\[[^\]]*\][-\s:|]*[\[(]?{_LEVEL}{_AFTER})",
     ),
     Layout("time", _TIMED, rf"^(?P<head>\[?(?P<time>{_DATE}{_BLANK_ZONE})(?:\][\s:|-]*|[\s:|][\s:|-]*|$))"),
+    # Python's own server, Werkzeug (Flask) and Django's, which name no zone; then what else those say, and Gin.
+    Layout("access", b"", rf"^[^\[\"]*\[(?P<bare>{_BARE})\] {_REQUEST}", holds=b'] "'),
+    Layout("time", b"", rf"^\S+ - - \[(?P<bare>{_BARE})\] (?P<message>.*)", holds=b" - - ["),
+    Layout(
+        "access",
+        b"[",
+        r"^\[GIN\] (?P<gin>\d{4}/\d\d/\d\d - \d\d:\d\d:\d\d) \| *(?P<status>\d{3}) *\|[^|]*\|[^|]*\|"
+        r' *(?P<method>[A-Z]{3,10}) +"(?P<path>[^"]*)',
+        holds=b"[GIN] ",
+    ),
     # uvicorn, then morgan as Express has it while one develops.
     Layout("access", _LETTERS, rf"^(?P<level>INFO): +\S+ - {_REQUEST}"),
     Layout(
@@ -96,8 +107,21 @@ LAYOUTS = (
     ),
 )
 
+
+def _bare_times(written: pa.Array) -> pa.Array:
+    return values.access_times(
+        pc.binary_join_element_wise(written, pa.scalar(" +0000", values.TEXT), pa.scalar("", values.TEXT))
+    )
+
+
+def _gin_times(written: pa.Array) -> pa.Array:
+    return values.times(pc.replace_substring(written, " - ", " "))
+
+
 _READERS = {
     "time": ("timestamp", values.times),
+    "bare": ("timestamp", _bare_times),
+    "gin": ("timestamp", _gin_times),
     "clock": ("timestamp", values.access_times),
     "level": ("level", values.levels),
     "status": ("status", values.statuses),

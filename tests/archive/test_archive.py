@@ -416,3 +416,13 @@ def test_lines_that_overlap_are_joined_without_doubling_any():
 def test_what_is_no_selection_is_refused_with_an_example(tmp_path, ws, selection):
     with pytest.raises(InvalidArgument, match=r"Pass a selection, such as ws\[:\], (and )?not"):
         ws.archive(tmp_path / "archive").collect(selection)
+
+
+def test_tables_of_two_archives_can_be_put_together(tmp_path, ws, shop):
+    shop.upload(1)
+    prod = ws[f"{shop.project}/production"]
+    for place in ("here", "there"):
+        ws.archive(tmp_path / place).collect(prod, since="1h")
+    here, there = (ws.archive(tmp_path / place).deployments() for place in ("here", "there"))
+    assert here.union(there).count().execute() == 2 * here.count().execute() == 2
+    assert here.join(ws.archive(tmp_path / "here").deployments(), "deployment_id").count().execute() == 1

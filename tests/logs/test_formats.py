@@ -33,6 +33,22 @@ def parse(text):
             {"format": "access", "timestamp": f"{T}Z", "message": r"\x16\x03\x01", "status": 400},
         ),
         (
+            '127.0.0.1 - - [25/Nov/2026 00:00:01] "GET /nope?a=b HTTP/1.1" 404 -',
+            {"format": "access", "timestamp": f"{T}Z", "method": "GET", "path": "/nope", "status": 404},
+        ),
+        (
+            "127.0.0.1 - - [25/Nov/2026 00:00:01] code 404, message File not found",
+            {"format": "time", "timestamp": f"{T}Z", "message": "code 404, message File not found"},
+        ),
+        (
+            '[25/Nov/2026 00:00:01] "POST /admin/ HTTP/1.1" 500 1234',
+            {"format": "access", "timestamp": f"{T}Z", "method": "POST", "path": "/admin/", "status": 500},
+        ),
+        (
+            '[GIN] 2026/11/25 - 00:00:01 | 500 |     1.234ms |       127.0.0.1 | GET      "/ping"',
+            {"format": "access", "timestamp": f"{T}Z", "method": "GET", "path": "/ping", "status": 500},
+        ),
+        (
             'INFO:     127.0.0.1:1234 - "GET /x HTTP/1.1" 200 OK',
             {"format": "access", "level": "INFO", "method": "GET", "path": "/x", "status": 200},
         ),
