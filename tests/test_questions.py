@@ -28,11 +28,11 @@ from hypothesis import strategies as st
 from createos_nb import schema
 from createos_nb.account import AccountFrames
 from createos_nb.answers import RECENT_S, SETTLED_AFTER, Answers
-from createos_nb.api.budget import Pace
 from createos_nb.api.client import Client
 from createos_nb.api.clock import PlatformClock
 from createos_nb.api.github import GithubAccount, GithubBranch, GithubRepository
 from createos_nb.api.message import Response
+from createos_nb.api.pace import Pace
 from createos_nb.api.projects import Transfer
 from createos_nb.api.security_scans import SecurityScan
 from createos_nb.errors import CreateOSError, GivenUp, InvalidArgument, PartialAnswer, PartialWarning

@@ -20,18 +20,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from createos_nb.api.database import opened
 from createos_nb.api.envelope import Announced, announced, retry_after_s
 from createos_nb.api.message import Request, Response
+from createos_nb.api.pace import Pace
 from createos_nb.api.window import booked, first_free
 from createos_nb.errors import RateLimited
 
 _log = logging.getLogger("createos_nb.api")
-
-Lane = Literal["interactive", "background"]
-"""Whom a request is for: a person who waits, or work that can."""
 
 UPLOADS = frozenset({"UploadDeploymentFiles", "UploadDeploymentBase64Files", "UploadDeploymentZip"})
 """Operations that also count as uploads."""
@@ -49,6 +47,9 @@ MOST_STOCK = 64
 
 _STOCKED_FROM = 6000
 """Requests a minute from which on places are booked several at once, one for each that many."""
+
+_UNCOUNTED = "/local/"
+"""What an embedded platform is asked about itself counts nothing there."""
 
 _MARGIN_S = 2
 _SCHEMA = """
@@ -68,25 +69,6 @@ class Limits:
 
 
 DOCUMENTED = Limits()
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How a client waits for its places.
-
-    Attributes
-    ----------
-    lane
-        ``"interactive"``, or ``"background"`` for work that leaves room for a person.
-    patience_s
-        Seconds to wait for a place at most; beyond it `RateLimited` is raised at once.
-    stop
-        Once it is set, waits end and nothing more is sent: `GivenUp`.
-    """
-
-    lane: Lane = "interactive"
-    patience_s: float = 20.0
-    stop: threading.Event | None = None
 
 
 class Budget:
@@ -145,6 +127,8 @@ class Budget:
         RateLimited
             It would have to wait longer than its pace allows; nothing is booked.
         """
+        if request.template.startswith(_UNCOUNTED):
+            return 0.0, 0
         if (booked := self._from_stock(request)) is not None:
             return 0.0, booked
         with self._transaction() as database:
@@ -209,6 +193,14 @@ class Budget:
             with self._transaction() as database:
                 self._known["hour"] = self._fact(database, "hour")
         return said.limit not in {self._known["hour"], DOCUMENTED.hour}
+
+    def forget(self) -> None:
+        """Begin anew: for whoever starts the platform, which then has counted nothing of before."""
+        with self._transaction() as database:
+            database.execute("DELETE FROM spent")
+            database.execute("DELETE FROM facts")
+            self._known.clear()
+            self._stock = (0, 0)
 
     def state(self) -> dict[str, Any]:
         """Return what is left, for people."""

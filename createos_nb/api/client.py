@@ -11,10 +11,11 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from createos_nb import settings as _settings
-from createos_nb.api.budget import LONGEST_WAIT_S, Budget, Lane, Pace
+from createos_nb.api.budget import LONGEST_WAIT_S, Budget
 from createos_nb.api.driver import AsyncDriver, Driver
 from createos_nb.api.mcp import AsyncMcpTransport, McpTransport
 from createos_nb.api.nouns import AsyncNouns, Nouns
+from createos_nb.api.pace import Lane, Pace
 from createos_nb.api.rest import AsyncRestTransport, RestTransport
 from createos_nb.api.retries import Retries
 from createos_nb.api.secret import Secret, frameless

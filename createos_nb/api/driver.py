@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
-from createos_nb.api.budget import Budget, Pace
+from createos_nb.api.budget import Budget
 from createos_nb.api.clock import PlatformClock
 from createos_nb.api.message import Exchange, Request, Reserve, Response, Step, Unanswered, Work
+from createos_nb.api.pace import Pace
 from createos_nb.api.retries import Retries
 from createos_nb.errors import ConnectionFailed, GivenUp, OutcomeUnknown
 

@@ -39,6 +39,7 @@ OWN_DIRECTORY = ".createos"
 _RATIO = 100
 _RATIO_FREE_BYTES = 10_000_000
 _CHUNK = 65_536
+_NO_FILES = "The archive has no files. Send at least one."
 _END_RECORD = b"PK\x05\x06"
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _DESCRIPTOR_SIZES = {12, 16, 20, 24}
@@ -103,6 +104,8 @@ def unpack_zip(data: bytes, into: Path) -> None:
             "Leave out build results."
         )
     entries = _entries(data)
+    if not entries:
+        raise BadRequest.answer(_NO_FILES)
     _refuse_above(len(entries), MAX_ENTRIES)
     names = _Names()
     files = []
@@ -113,7 +116,7 @@ def unpack_zip(data: bytes, into: Path) -> None:
             files.append(_File(parts, _inflation(data, entry), _is_executable(entry)))
     _check_layout(data, entries)
     if not files:
-        raise BadRequest.answer("The archive has no files. Send at least one.")
+        raise BadRequest.answer(_NO_FILES)
     _write(files, into, allowed=min(MAX_TOTAL_BYTES, _RATIO_FREE_BYTES + _RATIO * len(data)))
 
 

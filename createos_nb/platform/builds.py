@@ -11,7 +11,8 @@ from pathlib import Path
 
 from createos_nb.platform.archives import OWN_DIRECTORY
 from createos_nb.platform.cgroups import Cgroups
-from createos_nb.platform.runtimes import FRAMEWORKS, RECIPES, detected, framework_of
+from createos_nb.platform.frameworks import FRAMEWORKS, framework_of
+from createos_nb.platform.runtimes import RECIPES, detected
 from createos_nb.platform.workshop import BuildFailed, BuildSettings, Log, Workshop, inside
 
 DEFAULT_PORT = 8080

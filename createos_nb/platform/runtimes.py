@@ -6,86 +6,31 @@ What the project's settings leave empty is filled in from its framework, and the
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import os
-import re
 import shlex
 import shutil
 import sys
 import time
 import tomllib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from createos_nb.platform.frameworks import (
+    PYTHON_STARTS,
+    WITH_APPLICATION,
+    Framework,
+    framework_of,
+    package_of,
+    usual,
+)
 from createos_nb.platform.workshop import BuildFailed, Workshop
 
 _STATIC_SITE = Path(__file__).parent / "applications" / "static_site.py"
-_PYTHON_STARTS = ("main.py", "app.py", "server.py")
 _NODE_STARTS = ("server.js", "index.js", "app.js", "main.js")
 _BUN_STARTS = ("index.ts", "server.ts", *_NODE_STARTS)
 
-
-@dataclass(frozen=True)
-class Framework:
-    """What a framework's applications have in common.
-
-    Attributes
-    ----------
-    runtime
-        What it runs on, without a version.
-    start
-        Shell command that starts it, where only this machine reaches it; ``{module}`` and ``{app}`` are where the
-        application object is. None for what the runtime would do anyway.
-    site
-        Directories the build may leave a site in, which is then served as it is.
-    made_with
-        Name of the class whose object is the application.
-    """
-
-    runtime: str
-    start: str | None = None
-    site: tuple[str, ...] = ()
-    made_with: str | None = None
-
-
-FRAMEWORKS = {
-    "nextjs": Framework("node", 'npx next start -H 127.0.0.1 -p "$PORT"'),
-    "reactjs-spa": Framework("node", site=("dist", "build")),
-    "reactjs-ssr": Framework("node"),
-    "vuejs-spa": Framework("node", site=("dist",)),
-    "vuejs-ssr": Framework("node"),
-    "nuxtjs": Framework("node", "HOST=127.0.0.1 node .output/server/index.mjs"),
-    "astro": Framework("node", site=("dist",)),
-    "remix": Framework("node"),
-    "express": Framework("node"),
-    "fastapi": Framework(
-        "python", 'python -m uvicorn {module}:{app} --host 127.0.0.1 --port "$PORT"', made_with="FastAPI"
-    ),
-    "flask": Framework(
-        "python", 'python -m flask --app {module}:{app} run --host 127.0.0.1 --port "$PORT"', made_with="Flask"
-    ),
-    "django": Framework("python", 'python manage.py runserver --noreload "127.0.0.1:$PORT"'),
-    "gin": Framework("golang"),
-    "fiber": Framework("golang"),
-    "actix": Framework("rust"),
-}
-"""The frameworks that the platform's documentation names."""
-
-_NODE_SIGNS = {
-    "next": "nextjs",
-    "nuxt": "nuxtjs",
-    "astro": "astro",
-    "@remix-run/react": "remix",
-    "@react-router/node": "remix",
-    "express": "express",
-    "react-scripts": "reactjs-spa",
-    "@vue/cli-service": "vuejs-spa",
-}
-"""A dependency to the framework it means; the first that is there counts."""
-_GO_SIGNS = {"github.com/gin-gonic/gin": "gin", "github.com/gofiber/fiber": "fiber"}
 
 _TRIED_FOR_S = 60.0
 _TRIED: dict[str, tuple[float, str | None]] = {}
@@ -118,53 +63,10 @@ def _detected(shop: Workshop) -> tuple[str, str]:
     if shop.has("package.json"):
         locked = shop.first_of(("bun.lock", "bun.lockb"))
         return ("bun", locked) if locked else ("node", "package.json")
-    signs = dict.fromkeys(("requirements.txt", "pyproject.toml", "manage.py", *_PYTHON_STARTS), "python")
+    signs = dict.fromkeys(("requirements.txt", "pyproject.toml", "manage.py", *WITH_APPLICATION), "python")
     signs = {"go.mod": "golang", "Cargo.toml": "rust", **signs, "index.html": "static"}
     sign = shop.first_of(tuple(signs))
     return (signs[sign], sign) if sign else ("", "")
-
-
-def framework_of(shop: Workshop, runtime: str) -> str | None:
-    """Return the framework that the files of an upload for this runtime show, None when they show none."""
-    if runtime in {"node", "bun"}:
-        package = _package(shop)
-        needed = {**(package.get("dependencies") or {}), **(package.get("devDependencies") or {})}
-        if found := next((name for sign, name in _NODE_SIGNS.items() if sign in needed), None):
-            return found
-        # With vite there is a site to serve, unless something is there that renders it.
-        kind = "ssr" if "start" in (package.get("scripts") or ()) else "spa"
-        signs = {"react": f"reactjs-{kind}", "vue": f"vuejs-{kind}"}
-        return next((name for sign, name in signs.items() if {sign, "vite"} <= set(needed)), None)
-    if runtime == "golang":
-        return next((name for sign, name in _GO_SIGNS.items() if sign in shop.text("go.mod")), None)
-    if runtime == "rust":
-        needed = shop.parsed("Cargo.toml", tomllib.loads).get("dependencies") or {}
-        return "actix" if "actix-web" in needed else None
-    if runtime == "python":
-        if shop.has("manage.py"):
-            return "django"
-        # An application that starts itself is started as it is.
-        starts = [name for name in _PYTHON_STARTS if shop.has(name)]
-        if not any("__main__" in shop.text(name) for name in starts):
-            return next((name for name in ("fastapi", "flask") if _application(shop, FRAMEWORKS[name])), None)
-    return None
-
-
-def _application(shop: Workshop, framework: Framework) -> tuple[str, str] | None:
-    """Return module and name of the application object."""
-    pattern = re.compile(rf"^(\w+)(?:\s*:.*?)?\s*=\s*(?:\w+\.)?{framework.made_with}\(", re.MULTILINE)
-    for name in _PYTHON_STARTS:
-        if match := pattern.search(shop.text(name)):
-            return name.removesuffix(".py"), match[1]
-    return None
-
-
-def _usual(shop: Workshop, framework: Framework | None) -> tuple[str, ...] | None:
-    """Return the command a framework's applications are started with, None when it has none of its own."""
-    if framework is None or framework.start is None or shop.settings.run_command:
-        return None
-    module, name = (_application(shop, framework) if framework.made_with else None) or ("main", "app")
-    return ("/bin/sh", "-c", framework.start.format(module=module, app=name))
 
 
 # --- python -----------------------------------------------------------------------------------------------
@@ -188,9 +90,7 @@ async def _python(shop: Workshop, version: str, framework: Framework | None) -> 
         await shop.shell("install", install)
     if shop.settings.build_command:
         await shop.shell("build", shop.settings.build_command, shop.settings.build_flag)
-    return shop.start(
-        _usual(shop, framework) or ("python", shop.first_of(_PYTHON_STARTS)), example="python main.py"
-    )
+    return shop.start(usual(shop, framework) or ("python", shop.first_of(PYTHON_STARTS)), example="python main.py")
 
 
 def _python_requirements(shop: Workshop) -> str | None:
@@ -201,6 +101,10 @@ def _python_requirements(shop: Workshop) -> str | None:
         return "python -m pip install -r requirements.txt" if asked else None
     described = shop.parsed("pyproject.toml", tomllib.loads)
     if not {"project", "build-system"} & described.keys():
+        if "poetry" in described.get("tool", {}):
+            shop.log(
+                "install", "pyproject.toml has no [project] and no [build-system]: nothing is installed from it."
+            )
         return None
     # An application that is no package: setuptools refuses to guess which of its directories would be one.
     needed = _needed_alone(described) if not (shop.directory / "src").is_dir() else None
@@ -265,8 +169,8 @@ async def _from_package(
     package = await _installed(shop, tool)
     if site := _site(shop, framework):
         return _served(site, single_page=True)
-    if usual := _usual(shop, framework):
-        return shop.start(usual, example="npm start")
+    if command := usual(shop, framework):
+        return shop.start(command, example="npm start")
     if "start" in (package.get("scripts") or ()):
         return shop.start((tool, "run", "--silent", "start"), example="npm start")
     main = package.get("main")
@@ -278,7 +182,7 @@ async def _from_package(
 
 async def _installed(shop: Workshop, tool: str) -> dict[str, Any]:
     """Install and build what ``package.json`` describes, and return it."""
-    package = _package(shop)
+    package = package_of(shop)
     clean = tool == "npm" and shop.has("package-lock.json")
     needed = package.get("dependencies") or package.get("devDependencies")
     install = shop.settings.install_command or (f"{tool} {'ci' if clean else 'install'}" if needed else None)
@@ -289,10 +193,6 @@ async def _installed(shop: Workshop, tool: str) -> dict[str, Any]:
     if build:
         await shop.shell("build", build, shop.settings.build_flag)
     return package
-
-
-def _package(shop: Workshop) -> dict[str, Any]:
-    return shop.parsed("package.json", json.loads)
 
 
 def _site(shop: Workshop, framework: Framework | None) -> Path | None:

@@ -19,11 +19,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from createos_nb.api.budget import Budget
 from createos_nb.api.secret import Secret
 from createos_nb.errors import InvalidArgument, PlatformError
-from createos_nb.markup import one_line
+from createos_nb.markup import visible
 from createos_nb.platform.options import Options
-from createos_nb.settings import home
+from createos_nb.settings import home, resolve
 
 _POLL_S = 0.01
 _LAST_PORT = 65_535
@@ -153,6 +154,8 @@ def start(
     # It may outlive this process; should it end before, nobody else takes note of that.
     threading.Thread(target=process.wait, daemon=True, name="embedded platform").start()
     address = _wait_for(process, directory, log, began, timeout_s)
+    if address.pid == process.pid:
+        _forget_requests(address)
     if ephemeral:
         atexit.register(_end, process, directory if state is None else None)
     return _as_asked(address, api_port, gateway_port, options)
@@ -217,6 +220,14 @@ def _wait_for(
     )
 
 
+def _forget_requests(address: Address) -> None:
+    """Give its key a new budget: it has counted no request yet, and may allow fewer than it did before."""
+    account = resolve(address.api_url, api_key=Path(address.key_file)).account
+    budget = Budget.of(account, home)
+    budget.forget()
+    budget.close()
+
+
 def status(state: Path | None = None) -> Address | None:
     """Return where the platform on a state answers, None when none runs.
 
@@ -247,7 +258,7 @@ def log_lines(state: Path | None = None, count: int = 50) -> list[str]:
     log = (state if state is not None else default_state()).resolve() / "platform.log"
     try:
         with log.open(encoding="utf-8", errors="replace") as lines:
-            return [one_line(line) for line in deque(lines, maxlen=count)]
+            return [visible(line.rstrip("\n")) for line in deque(lines, maxlen=count)]
     except OSError:
         raise PlatformError(
             f"There is no log {log}. Start the platform with: {local_command('up', state)}."

@@ -16,11 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from createos_nb.api.budget import DOCUMENTED, HOUR_S, MINUTE_S, MOST_STOCK, Budget, Pace
+from createos_nb.api.budget import DOCUMENTED, HOUR_S, MINUTE_S, MOST_STOCK, Budget
 from createos_nb.api.client import Client
 from createos_nb.api.driver import Driver
 from createos_nb.api.exchange import send
 from createos_nb.api.message import Request, Response
+from createos_nb.api.pace import Pace
 from createos_nb.api.retries import Retries
 from createos_nb.errors import InvalidArgument, OutcomeUnknown, RateLimited, ServerError
 
@@ -197,8 +198,9 @@ import random, sys, threading
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
-from createos_nb.api.budget import Budget, Pace
+from createos_nb.api.budget import Budget
 from createos_nb.api.message import Request
+from createos_nb.api.pace import Pace
 from createos_nb.errors import RateLimited
 
 path, until, seed = Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3]

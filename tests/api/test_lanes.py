@@ -7,8 +7,9 @@ import random
 
 import pytest
 
-from createos_nb.api.budget import Budget, Pace
+from createos_nb.api.budget import Budget
 from createos_nb.api.message import Request
+from createos_nb.api.pace import Pace
 from createos_nb.explanation import documented_s
 
 READ = Request("GetProject", "GET", "/v1/things", "/v1/things", "read")

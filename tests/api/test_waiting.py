@@ -8,13 +8,14 @@ import traceback
 import pytest
 
 from createos_nb import errors
-from createos_nb.api.budget import Budget, Pace
+from createos_nb.api.budget import Budget
 from createos_nb.api.deployments import Deployments
 from createos_nb.api.domains import Domains
 from createos_nb.api.driver import Driver
 from createos_nb.api.environments import Environments, Resources
 from createos_nb.api.exchange import send
 from createos_nb.api.message import Reserve, Response, Sleep
+from createos_nb.api.pace import Pace
 from createos_nb.api.waiting import until
 from tests.api.played import Played, request, response, success
 

@@ -331,6 +331,7 @@ def test_an_archive_with_two_ends_is_refused(into, comment):
 def test_an_upload_without_files_is_refused(into):
     assert "no files" in refusal(archives.unpack_files, {}, into)
     assert "no files" in refusal(archives.unpack_zip, zipped(("only/", b""), change=mode(0)), into)
+    assert "no files" in refusal(archives.unpack_zip, zipped(), into)
 
 
 def test_a_full_disk_leaves_nothing_behind(into):

@@ -282,6 +282,9 @@ async def test_without_a_runtime_the_files_show_which(source, log, files, found)
         ({"requirements.txt": "django", "manage.py": ""}, "python", "django"),
         ({"main.py": "import fastapi\napi: fastapi.FastAPI = fastapi.FastAPI()"}, "python", "fastapi"),
         ({"app.py": "from flask import Flask\napp = Flask(__name__)"}, "python", "flask"),
+        ({"wsgi.py": "application = Flask(__name__)"}, "python", "flask"),
+        ({"requirements.txt": "", "app/main.py": "app = FastAPI()"}, "python", "fastapi"),
+        ({"app.py": "def create_app(test=None):\n    app = Flask(__name__)\n    return app"}, "python", "flask"),
         ({"app.py": "app = Flask(__name__)\nif __name__ == '__main__':\n    app.run()"}, "python", None),
         ({"go.mod": "module shop", "index.html": ""}, "golang", None),
         ({"go.mod": "module shop\nrequire github.com/gin-gonic/gin v1.10.0"}, "golang", "gin"),
@@ -300,6 +303,38 @@ def test_the_files_show_runtime_and_framework(source, log, files, runtime, frame
 async def test_a_framework_of_the_settings_decides_where_the_files_say_nothing(source, log):
     artefact = await build(source({"app.py": "site = Flask(__name__)"}), BuildSettings(framework="flask"), log)
     assert artefact.command[-1] == 'python -m flask --app app:site run --host 127.0.0.1 --port "$PORT"'
+
+
+@pytest.mark.parametrize(
+    ("framework", "files", "app"),
+    [
+        ("flask", {"wsgi.py": "application = Flask(__name__)"}, "flask --app wsgi:application run"),
+        ("flask", {"app.py": "def create_app():\n\tapp = Flask(__name__)\n"}, "flask --app app:create_app run"),
+        (
+            "flask",
+            {"shop/__init__.py": "def create_app():\n  x = flask.Flask(__name__)"},
+            "--app shop:create_app run",
+        ),
+        ("flask", {"main.py": "from shop import app"}, "flask --app main:app run"),
+        ("fastapi", {"app/main.py": "app = FastAPI()", "app/__init__.py": ""}, "uvicorn app.main:app --host"),
+        ("fastapi", {"asgi.py": "def make_app():\n    api = FastAPI()"}, "uvicorn asgi:make_app --factory --host"),
+    ],
+    ids=str,
+)
+async def test_an_application_object_is_found_where_its_framework_puts_it(source, log, framework, files, app):
+    artefact = await build(source(files), BuildSettings(runtime="python", framework=framework), log)
+    assert app in artefact.command[-1]
+
+
+async def test_a_framework_of_which_nothing_is_there_says_where_it_was_looked_for(source, log):
+    with pytest.raises(BuildFailed, match=r"No Flask object was found in main\.py, .*wsgi\.py.*Set runCommand"):
+        await build(source({"shop.txt": "x"}), BuildSettings(framework="flask"), log)
+
+
+async def test_what_only_poetry_would_install_is_said_not_to_be(source, log):
+    files = {"main.py": "", "pyproject.toml": '[tool.poetry.dependencies]\nflask = "*"\n'}
+    await build(source(files), BuildSettings(runtime="python", run_command="python main.py"), log)
+    assert "pyproject.toml has no [project] and no [build-system]: nothing is installed from it." in str(log)
 
 
 async def test_the_run_command_of_the_settings_wins_over_the_framework(source, log):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from createos_nb.api.client import Client
+from createos_nb.errors import RateLimited
 from createos_nb.platform import service
+from createos_nb.platform.admin import Admin
 from createos_nb.platform.budget import RATE_LIMITS, Budget
 from createos_nb.platform.options import Options
 
@@ -72,3 +75,23 @@ def test_a_platform_is_started_with_the_documented_limits_when_asked(tmp_path):
             assert all(each.startswith("All uploads that this key may make") for each in refused)
     finally:
         service.stop(tmp_path / "state")
+
+
+def test_a_platform_that_is_started_again_with_fewer_requests_refuses_nobody_for_those_of_before(tmp_path):
+    state = tmp_path / "state"
+    with Client((before := service.start(state)).api_url, api_key=before.api_key()) as client:
+        for _ in range(1010):
+            client.account.user()
+    service.stop(state)
+    address = service.start(state, options=Options(rate_limit="documented"))
+    try:
+        assert address.api_url == before.api_url
+        with Client(address.api_url, api_key=address.api_key()) as client:
+            for _ in range(95):
+                client.account.user()
+            with pytest.raises(RateLimited, match="the minute of this key is used up"):
+                client.account.user()
+            # What it is asked about itself counts nowhere, so that it can say why.
+            assert Admin(client).status().cpu_limit
+    finally:
+        service.stop(state)

@@ -28,10 +28,11 @@ from createos_nb.api.projects import (
 )
 from createos_nb.api.secret import Secret
 from createos_nb.errors import BadRequest, Conflict, Forbidden, NotFound, Unprocessable
+from createos_nb.platform.frameworks import FRAMEWORKS
 from createos_nb.platform.handlers.apps import app_of
 from createos_nb.platform.handlers.paging import page
 from createos_nb.platform.platform import Context
-from createos_nb.platform.runtimes import FRAMEWORKS, PROGRAMS, runs
+from createos_nb.platform.runtimes import PROGRAMS, runs
 from createos_nb.platform.store import digest
 from createos_nb.platform.variables import checked
 
