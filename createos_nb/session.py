@@ -50,7 +50,8 @@ def local(
     """Return a workspace on an embedded CreateOS on this machine, started when it is not running.
 
     It builds and runs applications for real, as you, without a sandbox. It is a process of its own: a
-    restarted kernel finds it again. End it with ``createos-nb local down``.
+    restarted kernel finds it again. End it with ``createos-nb local down``. To ask an application from Python,
+    which does not know names under ``.localhost``, see `createos_nb.endpoints.reach`.
 
     Parameters
     ----------

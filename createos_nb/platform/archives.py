@@ -14,7 +14,6 @@ import io
 import shutil
 import stat
 import struct
-import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,19 +22,13 @@ from functools import partial
 from pathlib import Path
 
 from createos_nb.errors import BadRequest
+from createos_nb.platform.entry_names import EntryNames, refused
 
 MAX_ARCHIVE_BYTES = 50_000_000
 """Size of an uploaded archive; the official client refuses larger ones too."""
 MAX_ENTRIES = 10_000
 MAX_TOTAL_BYTES = 500_000_000
 """Size of all files of one upload, inflated."""
-MAX_DEPTH = 40
-MAX_NAME_BYTES = 1_024
-MAX_PART_BYTES = 255
-"""Length of one name between slashes; file systems allow no more."""
-OWN_DIRECTORY = ".createos"
-"""What a build adds to an upload stands there, so that no upload may have it."""
-
 _RATIO = 100
 _RATIO_FREE_BYTES = 10_000_000
 _CHUNK = 65_536
@@ -43,11 +36,9 @@ _NO_FILES = "The archive has no files. Send at least one."
 _END_RECORD = b"PK\x05\x06"
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _DESCRIPTOR_SIZES = {12, 16, 20, 24}
-_JOINERS = dict.fromkeys((0x200C, 0x200D))
-"""Invisible, and part of how Persian, Indic scripts and emoji are spelt; no two names may differ in them alone."""
 _UNICODE_PATH = 0x7075
+_UNIX = 3
 _IN_UTF_8 = 0x800
-_DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10))}
 
 
 @dataclass(frozen=True)
@@ -77,7 +68,7 @@ def unpack_files(files: Mapping[str, bytes], into: Path) -> None:
     if not files:
         raise BadRequest.answer("The upload has no files. Send at least one.")
     _refuse_above(len(files), MAX_ENTRIES)
-    names = _Names()
+    names = EntryNames()
     checked = [_File(names.take(name), _whole(content)) for name, content in files.items()]
     _write(checked, into, allowed=MAX_TOTAL_BYTES)
 
@@ -107,7 +98,7 @@ def unpack_zip(data: bytes, into: Path) -> None:
     if not entries:
         raise BadRequest.answer(_NO_FILES)
     _refuse_above(len(entries), MAX_ENTRIES)
-    names = _Names()
+    names = EntryNames()
     files = []
     for entry in entries:
         _check_kind(entry)
@@ -138,82 +129,6 @@ def _stored(kept: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
 
 def _is_executable(entry: zipfile.ZipInfo) -> bool:
     return bool(entry.external_attr >> 16 & stat.S_IXUSR)
-
-
-# --- names ------------------------------------------------------------------------------------------------
-
-
-class _Names:
-    """The paths of one upload: each safe in itself, and no two that any file system would take for one."""
-
-    def __init__(self) -> None:
-        self._spelling: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self._taken: dict[tuple[str, ...], bool] = {}
-
-    def take(self, name: str) -> tuple[str, ...]:
-        """Check one path (a directory's ends in ``/``) and return its parts."""
-        directory = name.endswith("/")
-        parts = tuple((name[:-1] if directory else name).split("/"))
-        if problem := _problem(name, parts):
-            raise _refused(name, problem)
-        for end in range(1, len(parts) + 1):
-            is_directory = directory or end < len(parts)
-            self._place(name, parts[:end], is_directory=is_directory, named=end == len(parts))
-        return parts
-
-    def _place(self, name: str, prefix: tuple[str, ...], *, is_directory: bool, named: bool) -> None:
-        key = tuple(unicodedata.normalize("NFC", part).casefold().translate(_JOINERS) for part in prefix)
-        spelling = self._spelling.setdefault(key, prefix)
-        if spelling != prefix:
-            raise _refused(name, f"differs from {'/'.join(spelling)!a} only in case, accents or joiners")
-        if key not in self._taken:
-            self._taken[key] = is_directory
-        elif not is_directory and not self._taken[key]:
-            raise _refused(name, "is there twice")
-        elif self._taken[key] != is_directory:
-            raise _refused(name if named else "/".join(prefix), "is a file and a directory at once")
-
-
-def _problem(name: str, parts: tuple[str, ...]) -> str | None:
-    if not name:
-        return "has no name"
-    if name.startswith("/"):
-        return "is an absolute path"
-    if "\\" in name:
-        return "has a backslash, which some systems take for a separator"
-    visible = name.translate(_JOINERS)
-    if any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in visible):
-        return "has a control or invisible character"
-    if len(name.encode()) > MAX_NAME_BYTES:
-        return f"is longer than {MAX_NAME_BYTES:,} bytes"
-    if len(parts) > MAX_DEPTH:
-        return f"is more than {MAX_DEPTH} directories deep"
-    if parts[0].casefold() == OWN_DIRECTORY:
-        return "is where the platform keeps its own files of a build"
-    return next((problem for part in parts if (problem := _part_problem(part))), None)
-
-
-def _part_problem(part: str) -> str | None:
-    if part in {"", ".", ".."}:
-        return f"has {part!r} between its slashes"
-    if part.endswith((".", " ")):
-        return "has a part that ends in a dot or a space"
-    if ":" in part:
-        return "has a colon, which some systems take for a drive or a stream"
-    if len(part.encode()) > MAX_PART_BYTES:
-        return f"has a part longer than {MAX_PART_BYTES} bytes"
-    if part.partition(".")[0].rstrip().casefold() in _DEVICES:
-        return "is a device name on some systems"
-    if part.casefold() == ".git":
-        return "is part of a git repository's own files"
-    return None
-
-
-def _refused(name: str, problem: str) -> BadRequest:
-    shown = name if len(name) <= 120 else f"{name[:117]}..."
-    return BadRequest.answer(
-        f"The upload was refused: the entry {shown!a} {problem}. Rename it or leave it out, and upload again."
-    )
 
 
 def _refuse_above(count: int, limit: int) -> None:
@@ -254,30 +169,40 @@ def _entries(data: bytes) -> list[zipfile.ZipInfo]:
 def _check_kind(entry: zipfile.ZipInfo) -> None:
     name, mode = entry.orig_filename, entry.external_attr >> 16
     if entry.flag_bits & 0x2041:
-        raise _refused(name, "is encrypted")
-    if not (_is_named_aside(entry, entry.extra) or name.isascii() or entry.flag_bits & _IN_UTF_8):
-        raise _refused(name, "has letters in an unnamed encoding instead of UTF-8")
+        raise refused(name, "is encrypted")
+    if not _is_named_aside(entry, entry.extra) and _in_utf_8(entry) is None:
+        raise refused(name, "has letters in an unnamed encoding instead of UTF-8")
     if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        raise _refused(name, "uses a compression other than deflate")
+        raise refused(name, "uses a compression other than deflate")
     expected = stat.S_IFDIR if name.endswith("/") else stat.S_IFREG
     if stat.S_IFMT(mode) not in {0, expected}:
         kind = "a symbolic link" if stat.S_ISLNK(mode) else "neither a file nor a directory"
-        raise _refused(name, f"is {kind}")
+        raise refused(name, f"is {kind}")
     if mode & (stat.S_ISUID | stat.S_ISGID):
-        raise _refused(name, "asks to run as another user")
+        raise refused(name, "asks to run as another user")
     if name.endswith("/") and entry.file_size:
-        raise _refused(name, "is a directory with content")
+        raise refused(name, "is a directory with content")
 
 
 def _name(entry: zipfile.ZipInfo) -> str:
-    """Return the name of an entry: in UTF-8, as a flag says, or an extra field as zip 3.0 on Linux writes it."""
+    """Return the name of an entry."""
+    return _in_utf_8(entry) or entry.orig_filename
+
+
+def _in_utf_8(entry: zipfile.ZipInfo) -> str | None:
+    """Return a name that is in UTF-8: because a flag says so, or it was written on Unix or has an extra field.
+
+    zip 3.0 on Linux writes the field where the locale has UTF-8, and without it just the bytes of the name.
+    """
     name = entry.orig_filename
-    if name.isascii() or entry.flag_bits & _IN_UTF_8 or not _is_named_aside(entry, entry.extra):
+    if name.isascii() or entry.flag_bits & _IN_UTF_8:
         return name
+    if entry.create_system != _UNIX and not _is_named_aside(entry, entry.extra):
+        return None
     try:
         return name.encode("cp437").decode("utf-8")
     except UnicodeDecodeError:
-        return name
+        return None
 
 
 def _is_named_aside(entry: zipfile.ZipInfo, extra: bytes) -> bool:
@@ -289,7 +214,7 @@ def _is_named_aside(entry: zipfile.ZipInfo, extra: bytes) -> bool:
         if kind == _UNICODE_PATH:
             name = entry.orig_filename.encode("utf-8" if entry.flag_bits & _IN_UTF_8 else "cp437")
             if field != struct.pack("<BI", 1, zlib.crc32(name)) + name:
-                raise _refused(entry.orig_filename, "has two different names")
+                raise refused(entry.orig_filename, "has two different names")
             found = True
     return found
 
@@ -301,17 +226,17 @@ def _check_layout(data: bytes, entries: Iterable[zipfile.ZipInfo]) -> None:
     expected = 0
     for entry, following in zip(in_order, [*(e.header_offset for e in in_order[1:]), start], strict=True):
         if entry.header_offset != expected:
-            raise _refused(entry.orig_filename, "does not begin where the entry before it ends")
+            raise refused(entry.orig_filename, "does not begin where the entry before it ends")
         expected = following
         end = _content(data, entry).stop
         if following - end not in (_DESCRIPTOR_SIZES if entry.flag_bits & 0x08 else {0}):
-            raise _refused(entry.orig_filename, "overlaps the next entry or leaves a gap before it")
+            raise refused(entry.orig_filename, "overlaps the next entry or leaves a gap before it")
 
 
 def _content(data: bytes, entry: zipfile.ZipInfo) -> range:
     """Where an entry's compressed content lies, after comparing its two headers."""
     if entry.header_offset + _LOCAL_HEADER.size > len(data):
-        raise _refused(entry.orig_filename, "lies outside the archive")
+        raise refused(entry.orig_filename, "lies outside the archive")
     header = _LOCAL_HEADER.unpack_from(data, entry.header_offset)
     signature, _, flags, method, _, _, crc, packed, size, name_length, extra_length = header
     at = entry.header_offset + _LOCAL_HEADER.size
@@ -323,11 +248,11 @@ def _content(data: bytes, entry: zipfile.ZipInfo) -> range:
         entry.compress_type,
         entry.flag_bits & 0x801,
     ):
-        raise _refused(entry.orig_filename, "is described differently in the archive's two directories")
+        raise refused(entry.orig_filename, "is described differently in the archive's two directories")
     _is_named_aside(entry, data[at + name_length : at + name_length + extra_length])
     sizes_follow = flags & 0x08 or 0xFFFFFFFF in (packed, size)
     if not sizes_follow and (crc, packed, size) != (entry.CRC, entry.compress_size, entry.file_size):
-        raise _refused(entry.orig_filename, "has two different sizes or checksums")
+        raise refused(entry.orig_filename, "has two different sizes or checksums")
     begin = at + name_length + extra_length
     return range(begin, begin + entry.compress_size)
 
@@ -351,7 +276,7 @@ def _inflation(data: bytes, entry: zipfile.ZipInfo) -> Callable[[], Iterator[byt
             crc = zlib.crc32(chunk, crc)
             yield chunk
         if (size, crc) != (entry.file_size, entry.CRC):
-            raise _refused(entry.orig_filename, "is damaged: its size or checksum is wrong")
+            raise refused(entry.orig_filename, "is damaged: its size or checksum is wrong")
 
     return chunks
 
@@ -364,12 +289,12 @@ def _inflated(packed: bytes, entry: zipfile.ZipInfo) -> Iterator[bytes]:
             chunk = inflater.decompress(rest, _CHUNK)
             rest = inflater.unconsumed_tail
             if not chunk and not rest and not inflater.eof:
-                raise _refused(entry.orig_filename, "is cut off")
+                raise refused(entry.orig_filename, "is cut off")
             yield chunk
     except zlib.error:
-        raise _refused(entry.orig_filename, "is damaged") from None
+        raise refused(entry.orig_filename, "is damaged") from None
     if inflater.unused_data or rest:
-        raise _refused(entry.orig_filename, "has data after its end")
+        raise refused(entry.orig_filename, "has data after its end")
 
 
 def _write(files: Iterable[_File], into: Path, *, allowed: int) -> None:
@@ -386,7 +311,7 @@ def _write(files: Iterable[_File], into: Path, *, allowed: int) -> None:
                 for chunk in file.content():
                     written += len(chunk)
                     if written > allowed:
-                        raise _refused("/".join(file.parts), f"brings the upload above {allowed:,} bytes")
+                        raise refused("/".join(file.parts), f"brings the upload above {allowed:,} bytes")
                     target.write(chunk)
             if file.executable:
                 path.chmod(0o755)

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from createos_nb.platform.archives import OWN_DIRECTORY
 from createos_nb.platform.cgroups import Cgroups
+from createos_nb.platform.entry_names import OWN_DIRECTORY
 from createos_nb.platform.frameworks import FRAMEWORKS, framework_of
 from createos_nb.platform.runtimes import RECIPES, detected
 from createos_nb.platform.workshop import BuildFailed, BuildSettings, Log, Workshop, inside

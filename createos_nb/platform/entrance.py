@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from createos_nb.platform.channel import Channel
 from createos_nb.platform.children import OWNER, environment
 from createos_nb.platform.clock import Clock
+from createos_nb.platform.gateway.routes import NOTHING_RUNS
 from createos_nb.settings import LOCAL_KEY
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ class Entrance:
 
     async def _wake(self, environment_id: str) -> str | None:
         if self.wake is None:
-            return "Nothing runs in this environment now. Deploy, or try again in a moment."
+            return NOTHING_RUNS
         return await self.wake(environment_id)
 
     async def _sockets(self, number: int) -> tuple[bool, list[int]]:

@@ -12,6 +12,7 @@ from createos_nb.api.environments import Environment
 from createos_nb.platform.clock import Clock
 from createos_nb.platform.endpoints import PREFIX, Endpoints, names_of
 from createos_nb.platform.entrance import Entrance
+from createos_nb.platform.gateway.routes import NOTHING_RUNS
 from createos_nb.platform.lifecycle import Lifecycle
 from createos_nb.platform.processes import StartFailed
 
@@ -168,7 +169,7 @@ class Sleep:
                         self._lifecycle.standing.tell(environment.project_deployment_id)
                     return "The project is suspended. Unsuspend it, and it answers again."
             if environment_id not in self._routes.asleep if own else not self._store.sleeps(environment_id):
-                return None
+                return self._why_nothing(environment_id)
             tried_at, reason = self._failed.get(environment_id, (-math.inf, ""))
             if self._clock.time() - tried_at < _TRY_AGAIN_S:
                 return reason
@@ -197,6 +198,17 @@ class Sleep:
                 # A domain may have been added, or led elsewhere, while it was started.
                 self._lifecycle.route(environment_id)
         return None
+
+    def _why_nothing(self, environment_id: str) -> str | None:
+        """Return why nothing answers for what does not sleep, None when by now something does."""
+        if self._serving.processes_of(environment_id):
+            return None
+        if (deployment_id := self._lifecycle.standing.given_up(environment_id)) is not None:
+            version = self._store.get(Deployment, deployment_id).version
+            return f"The application keeps ending: {version} is crashing. Its build log ends with its last lines."
+        if environment_id in self._serving.environment_ids:
+            return "The application has ended, and is started again. Try again in a moment."
+        return NOTHING_RUNS
 
     async def _start(self, environment: Environment) -> None:
         try:

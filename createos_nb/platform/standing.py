@@ -31,6 +31,10 @@ class Standing:
         self._given_up[environment_id] = deployment_id
         self._store.change(Deployment, deployment_id, status="crashing")
 
+    def given_up(self, environment_id: str) -> str | None:
+        """Return the deployment that an environment has given up, None when it has not."""
+        return self._given_up.get(environment_id)
+
     def runs(self, environment_id: str, deployment_id: str) -> None:
         """Note that a deployment runs on an environment, or sleeps there, whatever was before."""
         self.left(environment_id)

@@ -96,6 +96,25 @@ def test_a_name_that_zip_on_linux_says_to_be_in_utf_8_is_accepted(into):
     assert tree(into) == {"naïve.txt": b""}
 
 
+@pytest.mark.parametrize(("system", "name"), [(3, "naïve.txt"), (3, "pages/é.txt"), (3, "日本.txt")])
+def test_a_name_that_zip_on_linux_writes_as_plain_bytes_of_utf_8_is_accepted(into, system, name):
+    """As it does where the locale is C.UTF-8: without a flag, and without a field."""
+    stands_in = "".join(letter if letter.isascii() else "_" * len(letter.encode()) for letter in name)
+    archives.unpack_zip(written_on(system, stands_in).replace(stands_in.encode(), name.encode()), into)
+    assert tree(into) == {name: b""}
+
+
+@pytest.mark.parametrize(("system", "written"), [(0, "é".encode()), (3, "é".encode("latin-1") + b"_")])
+def test_letters_of_which_nobody_says_how_they_are_written_are_refused(into, system, written):
+    archive = written_on(system, "a__.txt").replace(b"__", written)
+    assert "letters in an unnamed encoding" in refusal(archives.unpack_zip, archive, into)
+
+
+def written_on(system, name):
+    """An archive with one file, made on Unix (3) or on DOS (0)."""
+    return zipped((name, b""), change=lambda info: setattr(info, "create_system", system))
+
+
 def test_letters_that_joiners_stand_between_are_accepted(into):
     files = {"नमस्\u200cते.txt": b"", "👨\u200d👩\u200d👧.png": b""}
     archives.unpack_files(files, into)

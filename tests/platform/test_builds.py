@@ -229,9 +229,11 @@ async def test_a_run_command_of_a_static_site_is_said_to_be_unused(source, log):
 async def test_a_static_site_is_served_with_its_types_and_nothing_hidden(source, log, run):
     files = {"dist/index.html": "<h1>hi", "dist/a/style.css": "p{}", "dist/.env": "secret", "main.py": "secret"}
     files["dist/.well-known/security.txt"] = "mailto:"
+    files["dist/site.js.gz"] = "packed"
     files["dist/.well-known/.env"] = files["dist/a/.well-known/x"] = "secret"
     ask = await run(await build(source(files), BuildSettings(runtime="static", build_dir="dist"), log))
     assert await ask("/") == (200, "text/html", "<h1>hi")
+    assert (await ask("/site.js.gz"))[:2] == (200, "application/gzip"), "it is no text that a browser could run"
     assert await ask("/a/style.css") == (200, "text/css", "p{}")
     assert (await ask("/", Range="bytes=0-3"))[0] == 206
     assert await ask("/.well-known/security.txt") == (200, "text/plain", "mailto:")

@@ -78,7 +78,9 @@ def test_a_crash_loop_of_any_kind_is_given_up_says_why_and_ends_with_the_next_de
             told = [line.log for line in told if line.stage == "run"]
             assert told[:-1] == [f"line {number}" for number in range(60 - LAST_LINES, 60)]
             assert "It ended with exit code 7." in told[-1]
-            assert site.visit().status_code == 503
+            answer = site.visit()
+            assert (answer.status_code, answer.text.partition(":")[0]) == (503, "The application keeps ending")
+            assert "v1 is crashing. Its build log ends with" in answer.text
         with figures():
             print(f"\nC06: restarts in {moved:.0f} s before it was given up: {restarts}")
 

@@ -91,6 +91,14 @@ def test_a_failed_build_says_which_command_and_changes_nothing_live(site):
     assert site.live().project_deployment_id == live.id
 
 
+def test_who_asks_for_what_has_just_been_deployed_waits_until_it_is_live(site):
+    deployment = site.deploy(echo(before="import time; time.sleep(1)"))
+    assert deployment.status == "deployed"
+    assert site.environment.status == "promoting"
+    assert site.visit().json()["version"] == 1
+    assert site.client.analytics.overall_requests(*site.target).server == 0
+
+
 @pytest.mark.parametrize(("address", "said"), [("0.0.0.0", True), ("127.0.0.1", False)])
 def test_an_application_that_other_machines_may_reach_is_told_so(site, address, said):  # G07
     deployment = site.deploy({"main.py": echo()["main.py"].replace("127.0.0.1", address)})

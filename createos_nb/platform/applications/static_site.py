@@ -7,13 +7,16 @@ and 304 are Starlette's.
 from __future__ import annotations
 
 import argparse
+import mimetypes
 import os
 
 import uvicorn
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
+from starlette.staticfiles import PathLike, StaticFiles
 from starlette.types import Scope
+
+_PACKED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
 
 
 class Site(StaticFiles):
@@ -30,6 +33,15 @@ class Site(StaticFiles):
     def __init__(self, directory: str, *, single_page: bool) -> None:
         super().__init__(directory=directory, html=True)
         self._single_page = single_page
+
+    def file_response(
+        self, full_path: PathLike, stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        """Answer with a file; one that is packed is what it is, and not what is in it."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        if packed := mimetypes.guess_type(str(full_path))[1]:
+            response.headers["content-type"] = _PACKED.get(packed, "application/octet-stream")
+        return response
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Answer 404 for hidden files before they are looked for."""

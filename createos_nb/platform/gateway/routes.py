@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from createos_nb.platform.gateway.upstreams import UpstreamConnection
 
 
+NOTHING_RUNS = "Nothing runs in this environment now. Deploy, or try again in a moment."
+
+
 @dataclass(eq=False, slots=True)
 class Upstream:
     """One running application that requests may be passed to.
@@ -89,8 +92,7 @@ class Routes:
     find
         Called with a host that none has; returns when what it stands for, if anything, was added.
     wake
-        Called with an environment that sleeps when it is asked for; returns why it cannot answer, None when
-        it can.
+        Called with an environment that is asked for and has nothing that answers; returns why, or None once it has.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -197,12 +199,10 @@ class Routes:
         return upstreams[turn]
 
     async def ready(self, place: Place) -> str | None:
-        """Wake an environment if it sleeps; return why nothing can answer for it, None when something does."""
-        if place.asleep and self.wake is not None:
-            return await self.wake(place.environment_id)
+        """Wait until something answers for an environment, which may have to be woken; return why nothing does."""
         if place.upstreams:
             return None
-        return "Nothing runs in this environment now. Deploy, or try again in a moment."
+        return await self.wake(place.environment_id) if self.wake is not None else NOTHING_RUNS
 
     def begun(self, place: Place, upstream: Upstream) -> None:
         """Count a request to an application, so that `Upstream.drained` waits for it."""
