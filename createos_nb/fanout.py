@@ -162,6 +162,25 @@ def _settle(future: Future[Answer], ask: Callable[[Client, One], Answer], client
         future.set_exception(error)
 
 
+@dataclass(frozen=True)
+class Heard(Generic[One, Answer]):
+    """What came of asking many: who answered what, and who failed why."""
+
+    answers: list[tuple[One, Answer]]
+    failed: list[tuple[Names, CreateOSError]]
+
+    @property
+    def message(self) -> str:
+        """How many failed, and the first of them."""
+        (names, error), count = self.failed[0], len(self.answers) + len(self.failed)
+        return f"{len(self.failed)} of {count} targets failed, such as {_name(names)}: {error} See ws.errors()."
+
+    @property
+    def error(self) -> CreateOSError:
+        """The first error, which says whom it is about."""
+        return _named(*self.failed[0])
+
+
 class FanOut:
     """Asks questions, and remembers which targets failed in the last one.
 
@@ -202,13 +221,13 @@ class FanOut:
         self._rows = []  # Whatever ends this call before it has answers, those of another are not its.
         operation = next(iter(question.requests), question.targets.operation)
         targets = question.targets.found(self.client)
-        answers, failed = self.hear(targets, question.rows, names=question.targets.names, operation=operation)
-        whole = not failed and (not isinstance(targets, Listing) or targets.complete)
-        frame = question.kind.concat(_framed(question.kind, answer, whole=whole) for _, answer in answers)
-        if failed and strict:
-            raise PartialAnswer(failed, frame=frame, errors=self.errors())
-        if failed:
-            self.warn(failed)
+        heard = self.hear(targets, question.rows, names=question.targets.names, operation=operation)
+        whole = not heard.failed and (not isinstance(targets, Listing) or targets.complete)
+        frame = question.kind.concat(_framed(question.kind, answer, whole=whole) for _, answer in heard.answers)
+        if heard.failed and strict:
+            raise PartialAnswer(heard.message, frame=frame, errors=self.errors())
+        if heard.failed:
+            self.warn(heard.message)
         return frame
 
     def hear(
@@ -219,8 +238,9 @@ class FanOut:
         names: Callable[[One], Names],
         operation: str,
         needed: Callable[[One], bool] = lambda _one: False,
-    ) -> tuple[list[tuple[One, Answer]], str]:
-        """Ask every target, and return what those answered that did; what of the others is one sentence.
+        of_all: tuple[type[CreateOSError], ...] = (),
+    ) -> Heard[One, Answer]:
+        """Ask every target, and return who answered what, and who failed why.
 
         Parameters
         ----------
@@ -232,29 +252,36 @@ class FanOut:
             What errors name.
         needed
             Whether a target's error is raised, though others answer.
+        of_all
+            Errors that the others would meet too: the first is raised, and nobody else is asked.
 
         Raises
         ------
         CreateOSError
             All of them failed, or one that is needed.
         """
-        answers = gather(self.client, targets, lambda client, one: _tried(ask, client, one), what=operation)
-        told = list(zip(targets, answers, strict=True))
+
+        def tried(client: Client, one: One) -> Answer | CreateOSError:
+            try:
+                return ask(client, one)
+            except of_all:
+                raise
+            except CreateOSError as error:
+                return error
+
+        told = list(zip(targets, gather(self.client, targets, tried, what=operation), strict=True))
         failed = [(one, answer) for one, answer in told if isinstance(answer, CreateOSError)]
-        self._rows = [
-            {"project": names(one)[0], "environment": names(one)[1], "operation": operation, "error": str(error)}
-            for one, error in failed
-        ]
-        if not failed:
-            return [(one, answer) for one, answer in told if not isinstance(answer, CreateOSError)], ""
-        first, error = next(((one, error) for one, error in failed if needed(one)), failed[0])
-        if len(failed) == len(targets) or needed(first):
-            # Its message names an id at most.
-            error.add_note(f"Asked about {_name(names(first))}.")
-            raise error
-        share = f"{len(failed)} of {len(targets)} targets failed, such as {_name(names(first))}"
-        answered = [(one, answer) for one, answer in told if not isinstance(answer, CreateOSError)]
-        return answered, f"{share}: {error} See ws.errors()."
+        answers = [(one, answer) for one, answer in told if not isinstance(answer, CreateOSError)]
+        heard = Heard(answers, [(names(one), error) for one, error in failed])
+        if failed:
+            self._rows = [
+                {"project": project, "environment": environment, "operation": operation, "error": str(error)}
+                for (project, environment), error in heard.failed
+            ]
+        needs = [(names(one), error) for one, error in failed if needed(one)]
+        if needs or (failed and not answers):
+            raise _named(*(needs or heard.failed)[0])
+        return heard
 
     def warn(self, failed: str) -> None:
         """Say where the person asked that some did not answer."""
@@ -265,11 +292,10 @@ def _name(names: Names) -> str:
     return one_line("/".join(name for name in names if name)) or "the account"
 
 
-def _tried(ask: Callable[[Client, One], Answer], client: Client, one: One) -> Answer | CreateOSError:
-    try:
-        return ask(client, one)
-    except CreateOSError as error:
-        return error
+def _named(names: Names, error: CreateOSError) -> CreateOSError:
+    """Return an error that says whom it is about; its message names an id at most."""
+    error.add_note(f"Asked about {_name(names)}.")
+    return error
 
 
 def _framed(kind: schema.Kind, answer: Sequence[schema.Row] | pd.DataFrame, *, whole: bool) -> pd.DataFrame:

@@ -223,7 +223,9 @@ class EnvironmentFrames:
             Raise `PartialAnswer` instead of leaving out those that failed.
         """
         if isinstance(deployment, pd.Series):
-            deployment = str(deployment.get("deployment_id", ""))
+            deployment = deployment.get("deployment_id")
+            if not isinstance(deployment, str):
+                raise InvalidArgument("That row has no deployment_id. Pass a row of deployments(), or an id.")
         selected = {one.environment.id for one in self._targets}
 
         def live(client: Client, project_id: str) -> set[str]:
@@ -233,7 +235,7 @@ class EnvironmentFrames:
             }
 
         def rows(client: Client, one: Target) -> list[schema.Row]:
-            wanted = {deployment} if deployment else live(client, one.project.id)
+            wanted = {str(deployment)} if deployment is not None else live(client, one.project.id)
             if not wanted:
                 return []
             found = [item for item in client.deployments.list(one.project.id) if wanted & {item.id, item.version}]
@@ -249,7 +251,7 @@ class EnvironmentFrames:
             ]
 
         # What is live may be as many deployments of a project as it has environments here.
-        pages = {"ListDeployments"} if deployment else {"ListDeployments", "GetBuildLogs"}
+        pages = {"ListDeployments"} if deployment is not None else {"ListDeployments", "GetBuildLogs"}
         question = Question(
             schema.BUILD_LOGS,
             Targets(lambda _client: self._projects(), lambda one: (one.names[0], None)),

@@ -24,7 +24,16 @@ from createos_nb.account import AccountFrames
 from createos_nb.answers import Answers
 from createos_nb.api.listing import Listing
 from createos_nb.api.projects import Project
-from createos_nb.errors import CreateOSError, InvalidArgument, NotFound
+from createos_nb.errors import (
+    ConnectionFailed,
+    CreateOSError,
+    GivenUp,
+    InvalidArgument,
+    NotFound,
+    RateLimited,
+    TimedOut,
+    Unauthorized,
+)
 from createos_nb.explanation import Explained
 from createos_nb.extras import require
 from createos_nb.fanout import FanOut
@@ -82,27 +91,28 @@ class Workspace(AccountFrames):
         InvalidArgument
             It is not a key of that form.
         CreateOSError
-            A project that was named cannot be read, or none of them.
+            A project that was named cannot be read, or none of them, or nothing was found in the others.
 
         Warns
         -----
         PartialWarning
-            Some of the projects of a pattern cannot be read: the selection, and every frame of it, lacks them,
-            and says so in ``complete``.
+            Some of the projects of a pattern cannot be read: the selection lacks them, and the frames that it
+            answers with say so in ``complete``.
         """
         patterns = _patterns(key)
         projects = self._projects(patterns)
         found: list[Target] = []
         names: dict[str, list[str]] = {}
-        answers, failed = self._fanout.hear(
+        heard = self._fanout.hear(
             projects,
             lambda client, one: client.environments.list(one.id),
             names=lambda one: (one.unique_name, None),
             operation="ListProjectEnvironments",
             # What was named is not to be left out.
             needed=lambda one: any(_named(pattern, one.unique_name) for pattern, _ in patterns),
+            of_all=(ConnectionFailed, GivenUp, RateLimited, TimedOut, Unauthorized),
         )
-        for project, environments in answers:
+        for project, environments in heard.answers:
             names[project.unique_name] = [environment.unique_name for environment in environments]
             found += [
                 Target(project, environment)
@@ -110,14 +120,16 @@ class Workspace(AccountFrames):
                 if any(_matches(pattern, project.unique_name, environment.unique_name) for pattern in patterns)
             ]
         self._names.learn(names)
-        if failed:
-            self._fanout.warn(f"The selection lacks environments: {failed}")
+        if heard.failed:
+            self._fanout.warn(f"The selection lacks environments: {heard.message}")
         for pattern in patterns:
             # Of everything there may be nothing: a new account is no mistake.
             if pattern != ("*", "*") and not any(_matches(pattern, *target.names) for target in found):
+                if heard.failed:
+                    raise heard.error  # It may be there.
                 within = {name: its for name, its in names.items() if _same(pattern[0], name)}
                 raise NotFound(self._missing(pattern, within), status=404)
-        return Selection(Listing(found, complete=not failed), self._fanout)
+        return Selection(Listing(found, complete=not heard.failed), self._fanout)
 
     def _ipython_key_completions_(self) -> list[str]:
         return self._names.selections()

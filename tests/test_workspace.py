@@ -230,6 +230,8 @@ def test_a_build_log_is_that_of_what_is_live_unless_another_is_named(ws, prod, s
     assert set(prod.build_logs(deployment=row)["deployment_id"]) == {first.id}
     with pytest.raises(InvalidArgument, match="'v9' is no deployment"):
         prod.build_logs(deployment="v9")
+    with pytest.raises(InvalidArgument, match="That row has no deployment_id"):
+        prod.build_logs(deployment=prod.deployments().set_index("deployment_id").iloc[0])
 
 
 def test_variables_are_masked_in_every_view(prod, shop, client):

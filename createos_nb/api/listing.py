@@ -41,6 +41,8 @@ class Listing(Sequence[Row], Generic[Row]):
         What its rows are, also when there are none; None when that is not known.
     """
 
+    of: type[Row] | None = None  # of one that a former version pickled
+
     def __init__(
         self,
         rows: Sequence[Row],

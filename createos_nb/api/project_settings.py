@@ -78,7 +78,7 @@ def fitting(values: Mapping[str, Any]) -> Mapping[str, Any]:
     shape = _SHAPES.get(kind) if isinstance(kind, str) else None
     if shape is None or settings is None:
         return values
-    if type(settings) is VcsSettings and settings.model_fields_set:
+    if type(settings) is VcsSettings and shape is not VcsSettings and settings.model_fields_set:
         # Every project is read with the model that has most; what it leaves empty makes no difference.
         told = {name: value for name, value in settings if value}
         if told.keys() <= shape.model_fields.keys():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cached_property
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
@@ -199,20 +200,27 @@ class Archive:
         )
         return held[[*names, "day"]]
 
-    @cached_property
+    @property
     def _duckdb(self) -> Backend:
-        if self._store.local:
-            return _local()
+        return _local() if self._store.local else self._own
+
+    @cached_property
+    def _own(self) -> Backend:
         connection = _connected()
         # Of a kind of place, a connection takes one file system, with its credentials.
         connection.register_filesystem(self._store.filesystem)
         return connection
 
 
-@cache
+_OF_THREAD = threading.local()
+
+
 def _local() -> Backend:
-    """Return the one connection for this machine's files, so that tables of two archives can be joined."""
-    return _connected()
+    """Return this thread's one connection for this machine's files: tables of two archives can be joined."""
+    if not hasattr(_OF_THREAD, "connection"):
+        _OF_THREAD.connection = _connected()
+    connection: Backend = _OF_THREAD.connection
+    return connection
 
 
 def _connected() -> Backend:

@@ -40,8 +40,8 @@ def over_time(traffic: ibis.Table, *, every: str | timedelta = "1h") -> ibis.Tab
     traffic
         Requests over time, with the columns of `schema.REQUESTS_OVER_TIME`.
     every
-        Length of an interval, such as ``"5m"``, ``"1h"`` or ``"1d"``, in whole seconds; they begin at UTC
-        midnight where they divide a day.
+        Length of an interval, such as ``"5m"``, ``"1h"`` or ``"1d"``, a multiple of the rows' own; they begin at
+        UTC midnight where they divide a day.
 
     Returns
     -------
@@ -64,7 +64,8 @@ def over_time(traffic: ibis.Table, *, every: str | timedelta = "1h") -> ibis.Tab
         "requests",
         *_CLASSES,
         interval_s=ibis.greatest(total["longest_s"], length).cast("int64"),
-        partial=(total["parts"] > 0) | (total["covered_s"] < length),
+        # More is in it where the length is no multiple of the rows'.
+        partial=(total["parts"] > 0) | (total["covered_s"] != length),
         complete=total["incomplete"] == 0,
     )
 

@@ -25,6 +25,8 @@ CLOCK = r"\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"
 _BARE = r"\d\d/[A-Z][a-z][a-z]/\d{4}[ :]\d\d:\d\d:\d\d"
 _AFTER = r"(?:[\s\]:|)-]+|$)"  # what follows a level
 _REQUEST = r'"(?P<method>[A-Z]{3,10}) (?P<path>[^\s"]+)[^"]*" (?P<status>\d{3})(?:\s|$)'
+_COLOUR = r"(?:\x1b\[[\d;]*m)*"
+_COLOURED = rf'"{_COLOUR}(?P<method>[A-Z]{{3,10}}) (?P<path>[^\s"\x1b]+)[^"]*" (?P<status>\d{{3}})(?:\s|$)'
 
 
 @dataclass(frozen=True)
@@ -80,16 +82,6 @@ LAYOUTS = (
         rf"^(?P<head>\[?(?P<time>{_DATE}{_BLANK_ZONE})\]?[\s:|-]*\[[^\]]*\][-\s:|]*[\[(]?{_LEVEL}{_AFTER})",
     ),
     Layout("time", _TIMED, rf"^(?P<head>\[?(?P<time>{_DATE}{_BLANK_ZONE})(?:\][\s:|-]*|[\s:|][\s:|-]*|$))"),
-    # Python's own server, Werkzeug (Flask) and Django's, which name no zone; then what else those say, and Gin.
-    Layout("access", b"", rf"^[^\[\"]*\[(?P<bare>{_BARE})\] {_REQUEST}", holds=b'] "'),
-    Layout("time", b"", rf"^\S+ - - \[(?P<bare>{_BARE})\] (?P<message>.*)", holds=b" - - ["),
-    Layout(
-        "access",
-        b"[",
-        r"^\[GIN\] (?P<gin>\d{4}/\d\d/\d\d - \d\d:\d\d:\d\d) \| *(?P<status>\d{3}) *\|[^|]*\|[^|]*\|"
-        r' *(?P<method>[A-Z]{3,10}) +"(?P<path>[^"]*)',
-        holds=b"[GIN] ",
-    ),
     # uvicorn, then morgan as Express has it while one develops.
     Layout("access", _LETTERS, rf"^(?P<level>INFO): +\S+ - {_REQUEST}"),
     Layout(
@@ -105,6 +97,17 @@ LAYOUTS = (
     Layout(
         "klog", b"IWEF", r"^(?P<head>(?P<level>[IWEF])\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ (?P<logger>[^\]\s]+)\] ?)"
     ),
+    # Python's own server, Werkzeug (Flask) and Django's, which name no zone, and colour what is no 200; then what
+    # else those say, and Gin. They come last: whatever names a level has been taken.
+    Layout("access", b"", rf"^[^\[\"]*\[(?P<bare>{_BARE})\] {_COLOURED}", holds=b'] "'),
+    Layout("time", b"", rf"^\S+ - - \[(?P<bare>{_BARE})\] (?P<message>.*)", holds=b" - - ["),
+    Layout(
+        "access",
+        b"[",
+        r"^\[GIN\] (?P<gin>\d{4}/\d\d/\d\d - \d\d:\d\d:\d\d) \| *(?P<status>\d{3}) *\|[^|]*\|[^|]*\|"
+        r' *(?P<method>[A-Z]{3,10}) +"(?P<path>[^"]*)',
+        holds=b"[GIN] ",
+    ),
 )
 
 
@@ -115,7 +118,7 @@ def _bare_times(written: pa.Array) -> pa.Array:
 
 
 def _gin_times(written: pa.Array) -> pa.Array:
-    return values.times(pc.replace_substring(written, " - ", " "))
+    return values.times(pc.replace_substring(pc.replace_substring(written, " - ", " "), "/", "-"))
 
 
 _READERS = {

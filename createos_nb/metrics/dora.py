@@ -293,8 +293,10 @@ def _incidents(frame: pd.DataFrame, window: TimeRange) -> dict[str, list[_Failur
 
 
 def _rollbacks(frame: pd.DataFrame, window: TimeRange) -> dict[str, list[_Failure]]:
-    names = ("project", "kind", "state", "at", "run", "operation", "outcome")
+    names = ["project", "kind", "state", "at", "run", "outcome"]
+    names += ["operation"] if "operation" in getattr(frame, "columns", ()) else []
     taken = JOURNAL.take(frame, names, may_miss=[name for name in names if name != "at"])
+    taken = taken if "operation" in taken else taken.assign(operation=None)
     of_rollbacks = taken[taken["kind"] == "rollback"].dropna(subset=["project"])
     # One that ended unclear has put the older deployment live too, only unverified, when the platform took it.
     switched = of_rollbacks[(of_rollbacks["operation"] == _SWITCH) & (of_rollbacks["outcome"] == "ok")]["run"]

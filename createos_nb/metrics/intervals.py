@@ -192,16 +192,19 @@ def refuse_overlap(taken: pd.DataFrame) -> None:
     taken
         ``project``, ``environment``, ``timestamp``, ``interval_s`` and ``partial``.
     """
-    rows = taken.sort_values([*TARGET, "timestamp"], kind="stable")
-    before = rows.shift()
-    same = (rows[list(TARGET)] == before[list(TARGET)]).all(axis=1)
-    ends = before["timestamp"] + pd.to_timedelta(before["interval_s"], unit="s")
+    target = taken.groupby(list(TARGET), sort=False, dropna=False).ngroup().to_numpy()
+    start = taken["timestamp"].to_numpy("datetime64[us]").astype("int64")
+    order = np.lexsort((start, target))
+    target, start = target[order], start[order]
+    length = taken["interval_s"].to_numpy("int64")[order]
+    partial = taken["partial"].to_numpy("bool")[order]
+    same = target[1:] == target[:-1]
     # The interval in which one window ends and the next one begins is in both, with a part of its requests.
-    parts = same & (rows[["timestamp", "interval_s"]] == before[["timestamp", "interval_s"]]).all(axis=1)
-    parts &= rows["partial"] & rows["partial"].shift(fill_value=False)
-    overlap = same & (rows["timestamp"] < ends) & (~parts | parts.shift(fill_value=False))
+    parts = same & (start[1:] == start[:-1]) & (length[1:] == length[:-1]) & partial[1:] & partial[:-1]
+    thrice = np.concatenate([[False], parts[:-1]])[: len(parts)]
+    overlap = same & (start[1:] < start[:-1] + length[:-1] * 1_000_000) & (~parts | thrice)
     if overlap.any():
-        project, environment = rows[list(TARGET)][overlap].iloc[0]
+        project, environment = taken[list(TARGET)].iloc[order[1:][overlap][0]]
         raise FrameError(
             f"Some rows of {project}/{environment} cover the same time in 'timestamp', so that requests would "
             "count twice. Ask for one window that holds all of it, instead of joining windows that overlap."

@@ -16,7 +16,7 @@ import pandas as pd
 
 from createos_nb.errors import InvalidArgument
 from createos_nb.markup import visible
-from createos_nb.schema import LOGS, PATTERNS
+from createos_nb.schema import LEVELS, LOGS, PATTERNS
 from createos_nb.timerange import duration, utc
 
 NEEDED: Mapping[str, tuple[str, ...]] = {
@@ -31,7 +31,9 @@ MAX_LENGTH = 1_000
 """Characters of a message that count, and that are shown."""
 
 _TARGET = ["project", "environment"]
-_APART = ["level", "answered"]
+_APART = ["level", "status_class"]
+_MOST_LEVELS = 10
+"""Levels that are none of ours, by how frequent they are, that are kept apart; the others are one."""
 _MAY_MISS = ["environment", "timestamp", "level", "message"]
 # Whatever runs over a million lines: plain expressions without look-around, which Arrow's RE2 takes.
 _MASKS = (
@@ -43,6 +45,7 @@ _MASKS = (
     (r"\d+(?:\.\d+)?", "<NUM>"),
 )
 _OTHER = "<*>"
+_OTHER_LEVEL = "OTHER"
 
 
 def patterns(logs: pd.DataFrame) -> pd.DataFrame:
@@ -84,7 +87,7 @@ def patterns(logs: pd.DataFrame) -> pd.DataFrame:
     2  GET /products/<NUM> <NUM>  WARNING      1
     3       POST /checkout <NUM>     INFO      1
     """
-    taken = LOGS.take(logs, NEEDED["patterns"], may_miss=_MAY_MISS).assign(answered=_class_of_status(logs))
+    taken = LOGS.take(logs, NEEDED["patterns"], may_miss=_MAY_MISS).assign(status_class=_class_of_status(logs))
     if "gap" in logs.columns:
         taken = taken[logs["gap"].isna().to_numpy()]
     if taken.empty:
@@ -96,7 +99,7 @@ def patterns(logs: pd.DataFrame) -> pd.DataFrame:
         masked = masked.str.replace(pattern, name, regex=True)
     distinct = (
         taken[[*_TARGET, *_APART, "timestamp"]]
-        .assign(level=taken["level"].astype("object"), masked=masked, example=message)
+        .assign(level=_levels(taken["level"]), masked=masked, example=message)
         .groupby([*_TARGET, *_APART, "masked"], sort=False, dropna=False)
         .agg(
             lines=("example", "size"),
@@ -129,6 +132,7 @@ def patterns(logs: pd.DataFrame) -> pd.DataFrame:
             "environment": list(found["environment"]),
             "template": [visible(text) for text in found["template"]],
             "level": [None if pd.isna(level) else level for level in found["level"]],
+            "status_class": [None if pd.isna(each) else int(each) for each in found["status_class"]],
             "lines": list(found["lines"]),
             "share": list(found["lines"] / whole),
             "first_seen": list(found["first_seen"]),
@@ -185,6 +189,12 @@ def _filled(logs: pd.DataFrame) -> pd.Series[pd.Timestamp]:
     groups = [logs[name] for name in _TARGET]
     before = logs["timestamp"].groupby(groups, sort=False, dropna=False).ffill()
     return before.groupby(groups, sort=False, dropna=False).bfill()
+
+
+def _levels(levels: pd.Series[Any]) -> pd.Series[Any]:
+    """Return levels of which there are few, whatever the lines say."""
+    strange = [name for name in levels.value_counts().index if name not in LEVELS]
+    return levels.astype("object").where(~levels.isin(strange[_MOST_LEVELS:]), _OTHER_LEVEL)
 
 
 def _class_of_status(logs: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from createos_nb.errors import FrameError
@@ -80,9 +81,13 @@ def compare(over_time: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
 
 def _overlap(each: Intervals, baseline: Intervals) -> bool:
     """Whether two windows of one environment share whole intervals; adjoining ones share parts of one at most."""
+    if (each.project, each.environment) != (baseline.project, baseline.environment):
+        return False
     ours, theirs = each[~each.partial], baseline[~baseline.partial]
-    same = (each.project, each.environment) == (baseline.project, baseline.environment)
-    return same and bool(len(ours) and len(theirs)) and ours.start < theirs.end and theirs.start < ours.end
+    # Both are in order, and neither overlaps itself: of theirs, those begun before the end of one of ours, and not
+    # ended by its start.
+    begun = np.searchsorted(theirs.start_us, ours.end_us, side="left")
+    return bool((begun > np.searchsorted(theirs.end_us, ours.start_us, side="right")).any())
 
 
 def _row(each: Intervals, baseline: Intervals) -> Row:

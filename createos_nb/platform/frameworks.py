@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import tomllib
@@ -15,6 +16,9 @@ PYTHON_STARTS = ("main.py", "app.py", "server.py")
 
 WITH_APPLICATION = (*PYTHON_STARTS, "wsgi.py", "asgi.py", "application.py")
 """The files that usually hold an application object."""
+
+_FACTORIES = ("create_app", "make_app")
+_MOST_READ = 200_000
 
 
 @dataclass(frozen=True)
@@ -118,26 +122,49 @@ def framework_of(shop: Workshop, runtime: str) -> str | None:
 
 
 def _places(shop: Workshop) -> list[str]:
-    """Return the files that an application object may be in, the likeliest first."""
-    packages = sorted(
-        path.parent.name for path in shop.directory.glob("*/__init__.py") if path.parent.name != "tests"
-    )
+    """Return the files that an application object may be in, the likeliest first.
+
+    One that Python is started with comes before all others: what else is there, it imports as it likes.
+    """
+    if starts := [name for name in PYTHON_STARTS if shop.has(name)]:
+        return starts
+    packages = sorted({path.parent.name for path in shop.directory.glob("*/__init__.py")} - {"test", "tests"})
     inside = [f"{package}/{name}" for package in packages for name in ("__init__.py", *WITH_APPLICATION)]
     return [name for name in (*WITH_APPLICATION, "app/main.py", *inside) if shop.has(name)]
 
 
 def _application(shop: Workshop, framework: Framework) -> _Application | None:
-    """Return where the application object is, or the function that makes it."""
-    made = rf"=\s*(?:\w+\.)?{framework.made_with}\("
-    patterns = {
-        rf"^(\w+)(?:\s*:.*?)?\s*{made}": False,
-        rf"^(?:async )?def (create_app|make_app)\((?:.*\n)+?[ \t]+.*{made}": True,
-    }
-    for pattern, factory in patterns.items():
-        for name in _places(shop):
-            if match := re.search(pattern, shop.text(name), re.MULTILINE):
-                return _Application(name, match[1], factory)
+    """Return where the application object is, or else the function that makes it."""
+    pattern = re.compile(rf"^(\w+)(?:\s*:.*?)?\s*=\s*(?:\w+\.)?{framework.made_with}\(", re.MULTILINE)
+    places = _places(shop)
+    for name in places:
+        if match := pattern.search(shop.text(name)):
+            return _Application(name, match[1])
+    for name in places:
+        if (factory := _factory(shop.text(name), str(framework.made_with))) is not None:
+            return _Application(name, factory, factory=True)
     return None
+
+
+def _factory(text: str, made_with: str) -> str | None:
+    """Return the name of a function that makes an application and takes nothing for it, None when there is none."""
+    if not any(name in text for name in _FACTORIES) or len(text) > _MOST_READ:
+        return None
+    try:
+        functions = [each for each in ast.parse(text).body if isinstance(each, ast.FunctionDef)]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    for function in functions:
+        given = function.args
+        required = len(given.posonlyargs) + len(given.args) - len(given.defaults) + given.kw_defaults.count(None)
+        calls = [each.func for each in ast.walk(function) if isinstance(each, ast.Call)]
+        if function.name in _FACTORIES and not required and any(_names(call, made_with) for call in calls):
+            return function.name
+    return None
+
+
+def _names(called: ast.expr, name: str) -> bool:
+    return name in {getattr(called, "id", None), getattr(called, "attr", None)}
 
 
 def usual(shop: Workshop, framework: Framework | None) -> tuple[str, ...] | None:

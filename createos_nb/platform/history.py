@@ -96,7 +96,8 @@ def write(log: AccessLog, histories: Iterable[History]) -> None:
     histories
         What to make up.
     """
-    log.add_selected(_RECORDS, {"histories": [_values(history) for history in histories]})
+    if values := [_values(history) for history in histories]:
+        log.add_selected(_RECORDS, {"histories": values})
 
 
 def _values(history: History) -> dict[str, Any]:

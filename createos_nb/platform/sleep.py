@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 from collections import Counter
+from typing import NamedTuple
 
 from createos_nb.api.deployments import Deployment
 from createos_nb.api.environments import Environment
@@ -25,6 +26,13 @@ _TRY_AGAIN_S = 5.0
 _LOOKS = 8
 
 _log = logging.getLogger(__name__)
+
+
+class _Woken(NamedTuple):
+    """Why an environment that is asked for does not answer, None when it does; and whether that is since now."""
+
+    failure: str | None = None
+    started: bool = False
 
 
 class Sleep:
@@ -55,7 +63,7 @@ class Sleep:
         self._serving = lifecycle.serving
         self._routes = routes
         self._clock = clock
-        self._waking: dict[str, asyncio.Task[str | None]] = {}
+        self._waking: dict[str, asyncio.Task[_Woken]] = {}
         self._waiting: Counter[str] = Counter()
         self._failed: dict[str, tuple[float, str]] = {}
         self._woken: set[str] = set()
@@ -142,17 +150,17 @@ class Sleep:
         task = self._waking.get(environment_id) or self._begin(environment_id)
         self._waiting[environment_id] += 1
         try:
-            failure = await asyncio.shield(task)
+            woken = await asyncio.shield(task)
         finally:
             self._waiting[environment_id] -= 1
             if not self._waiting[environment_id]:
                 del self._waiting[environment_id]
-        if failure is None and environment_id not in self._woken:
+        if woken.started and environment_id not in self._woken:
             self._woken.add(environment_id)
             await self._make_room(environment_id)
-        return failure
+        return woken.failure
 
-    def _begin(self, environment_id: str) -> asyncio.Task[str | None]:
+    def _begin(self, environment_id: str) -> asyncio.Task[_Woken]:
         """Wake an environment, once however many ask for it."""
         task = self._waking.get(environment_id)
         if task is None:
@@ -160,26 +168,26 @@ class Sleep:
             task.add_done_callback(lambda _: self._waking.pop(environment_id))
         return task
 
-    async def _wake(self, environment_id: str) -> str | None:
+    async def _wake(self, environment_id: str) -> _Woken:
         async with self._lifecycle.lock(environment_id):
             own = environment_id.startswith(PREFIX)
             for environment in () if own else self._store.find(Environment, id=environment_id):
                 if self._lifecycle.is_suspended(environment.project_id):
                     if environment.project_deployment_id is not None:  # It may have been said to be on its way.
                         self._lifecycle.standing.tell(environment.project_deployment_id)
-                    return "The project is suspended. Unsuspend it, and it answers again."
+                    return _Woken("The project is suspended. Unsuspend it, and it answers again.")
             if environment_id not in self._routes.asleep if own else not self._store.sleeps(environment_id):
-                return self._why_nothing(environment_id)
+                return _Woken(self._why_nothing(environment_id))
             tried_at, reason = self._failed.get(environment_id, (-math.inf, ""))
             if self._clock.time() - tried_at < _TRY_AGAIN_S:
-                return reason
+                return _Woken(reason)
             if own:
                 try:
                     await self._endpoints.start(environment_id)
                 except StartFailed as failure:
                     reason = f"It did not start. {failure.reason} See the logs of the deployment."
                     self._failed[environment_id] = self._clock.time(), reason
-                    return reason
+                    return _Woken(reason)
                 self._lifecycle.standing.answers(environment_id.removeprefix(PREFIX))
             for environment in self._live(environment_id):
                 deployment_id = str(environment.project_deployment_id)
@@ -190,14 +198,14 @@ class Sleep:
                     self._failed[environment_id] = self._clock.time(), reason
                     self._lifecycle.say(environment_id, deployment_id, failure)
                     self._lifecycle.standing.gave_up(environment_id, deployment_id)
-                    return reason
+                    return _Woken(reason)
                 self._failed.pop(environment_id, None)
                 with self._store.transaction():
                     self._store.change(Environment, environment_id, asleep_at=None)
                     self._lifecycle.standing.runs(environment_id, deployment_id)
                 # A domain may have been added, or led elsewhere, while it was started.
                 self._lifecycle.route(environment_id)
-        return None
+        return _Woken(started=True)
 
     def _why_nothing(self, environment_id: str) -> str | None:
         """Return why nothing answers for what does not sleep, None when by now something does."""

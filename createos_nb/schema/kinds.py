@@ -194,6 +194,7 @@ PATTERNS = Kind(
         *_TARGET,
         text("template", "What the messages have in common; <*> and names like <NUM> stand for what differs."),
         Column("level", "category", "", "Their level; missing when they do not say.", LEVELS),
+        maybe_whole("status_class", "", "Class of the HTTP status they are about, 2 to 5; missing for others."),
         whole("lines", "lines", "How many there are."),
         number("share", "share", "Of all lines of the environment, 0 to 1."),
         time("first_seen", "The earliest time among them; missing when none has a time."),

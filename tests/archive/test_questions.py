@@ -137,24 +137,25 @@ def test_longer_intervals_hold_all_requests_once(traffic, duckdb):
 
 
 def test_longer_intervals_are_requests_over_time_that_everything_takes(traffic, duckdb):
-    whole = traffic[traffic["timestamp"] < MIDNIGHT + timedelta(hours=30)].assign(interval_s=420, partial=False)
-    answer = answered(lambda held: questions.over_time(held, every="12h"), whole, duckdb, [*TARGET, "timestamp"])
-    shown = schema.REQUESTS_OVER_TIME.check(
-        answer.astype({column.name: column.dtype for column in schema.REQUESTS_OVER_TIME.columns})
-    )
-    assert shown["interval_s"].unique().tolist() == [43_200]
-    last = shown["timestamp"] == MIDNIGHT + timedelta(hours=24)
-    assert shown["partial"].tolist() == last.tolist(), "of the last half a day six hours are there"
+    minutes = traffic.assign(interval_s=420, partial=False)
+
+    def summed(rows, then=lambda longer: longer, every="7h"):
+        return answered(lambda held: then(questions.over_time(held, every=every)), rows, duckdb, TARGET)
+
+    answer = summed(minutes).sort_values([*TARGET, "timestamp"], ignore_index=True)
+    kind = schema.REQUESTS_OVER_TIME
+    shown = kind.check(answer.astype({column.name: column.dtype for column in kind.columns}))
+    assert shown["interval_s"].unique().tolist() == [25_200]
+    rows = minutes.groupby([*TARGET, minutes["timestamp"].dt.floor("7h")]).size()
+    assert shown["partial"].tolist() == (rows != 60).tolist(), "the first and the last are not all there"
+    assert 0 < shown["partial"].sum() < len(shown)
     assert shown["complete"].all()
     assert shown.createos.chart() is not None
-    rpm = answered(lambda held: questions.rpm(questions.over_time(held, every="12h")), whole, duckdb, TARGET)
-    assert rpm["rpm"].notna().sum() == (~last).sum()
-    burn = answered(lambda held: questions.burn_rate(questions.over_time(held), window="6h"), whole, duckdb, TARGET)
-    assert len(burn) == 3
-    doubtful = answered(
-        lambda held: questions.over_time(held, every="12h"), whole.assign(complete=False), duckdb, TARGET
-    )
-    assert not doubtful["complete"].any()
+    rpm = summed(minutes, questions.rpm)["rpm"]
+    assert rpm.notna().sum() == (~shown["partial"]).sum()
+    assert len(summed(minutes, lambda longer: questions.burn_rate(longer, window="7h"))) == 3
+    assert not summed(minutes.assign(complete=False))["complete"].any()
+    assert summed(minutes, every="10m")["partial"].all(), "of two intervals, or less than the whole of one"
 
 
 def test_the_error_budget_and_its_burn_rate_are_counted_in_requests(traffic, duckdb):

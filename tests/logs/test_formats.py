@@ -41,6 +41,21 @@ def parse(text):
             {"format": "time", "timestamp": f"{T}Z", "message": "code 404, message File not found"},
         ),
         (
+            '127.0.0.1 - - [25/Nov/2026 00:00:01] "\x1b[1mGET /a?a=1 HTTP/1.1\x1b[0m" 500 -',
+            {
+                "format": "access",
+                "timestamp": f"{T}Z",
+                "method": "GET",
+                "path": "/a",
+                "status": 500,
+                "message": r'127.0.0.1 - - [25/Nov/2026 00:00:01] "\x1b[1mGET /a?a=1 HTTP/1.1\x1b[0m" 500 -',
+            },
+        ),
+        (
+            'ERROR [25/Nov/2026 00:00:01] "GET / HTTP/1.1" 500 12',
+            {"format": "level", "level": "ERROR", "message": '[25/Nov/2026 00:00:01] "GET / HTTP/1.1" 500 12'},
+        ),
+        (
             '[25/Nov/2026 00:00:01] "POST /admin/ HTTP/1.1" 500 1234',
             {"format": "access", "timestamp": f"{T}Z", "method": "POST", "path": "/admin/", "status": 500},
         ),

@@ -91,6 +91,14 @@ def test_lines_of_another_level_are_another_template_and_a_level_that_is_none_of
     assert lines == {"AUDIT": 2, "INFO": 2, "NOTE": 1, None: 1}
 
 
+def test_however_many_levels_there_are_few_are_kept_apart():
+    levels = [f"tenant-{number}" for number in range(300)]
+    frame = logs(["start"] * 320).assign(level=[*levels, *["tenant-0"] * 10, *["ERROR"] * 10])
+    found = metrics.patterns(frame).set_index("level")["lines"]
+    assert len(found) == 12
+    assert (found["tenant-0"], found["OTHER"], found["ERROR"]) == (11, 290, 10)
+
+
 FAILS_AT = NOON + timedelta(seconds=300)
 
 
@@ -131,6 +139,7 @@ def test_what_begins_to_fail_is_new_though_all_but_its_outcome_is_as_before(line
     assert sorted(found["lines"]) == [75, 525]
     (row,) = metrics.first_seen(frame, since=pd.Timestamp(FAILS_AT)).itertuples()
     assert (row.lines, row.first_seen) == (75, FAILS_AT)
+    assert not found.duplicated(["template", "level", "status_class"]).any(), "each row says what it is"
     assert row.example in set(frame["message"].iloc[300::4])
     deployment = schema.DEPLOYMENTS.frame([{"project": "shop", "created_at": FAILS_AT}]).iloc[0]
     assert metrics.first_seen(frame, since=deployment)["lines"].tolist() == [75]

@@ -104,6 +104,10 @@ def test_windows_that_overlap_are_refused_unless_they_are_of_two_environments():
         traffic([5] * 6, [0] * 6, at=5).assign(partial=seam[::-1]), traffic([5] * 6, [0] * 6).assign(partial=seam)
     )
     metrics.compare(traffic([5] * 6, [0] * 6), traffic([5] * 6, [0] * 6, environment="staging"))
+    around = schema.REQUESTS_OVER_TIME.concat([traffic([5] * 6, [0] * 6), traffic([5] * 6, [0] * 6, at=12)])
+    metrics.compare(traffic([5] * 6, [0] * 6, at=6), around)
+    with pytest.raises(FrameError, match="some of the same time"):
+        metrics.compare(traffic([5] * 6, [0] * 6, at=7), around)
 
 
 def test_a_baseline_that_lacks_an_environment_is_refused():

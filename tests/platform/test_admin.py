@@ -372,6 +372,16 @@ def test_a_project_that_cannot_be_read_is_left_out_of_a_pattern_and_said_so_and_
     assert not selection.deployments()["complete"].any()
     assert frame.empty
     assert ws["selected-*/*"].analytics.overall_requests()["complete"].all()
+    admin.plan_fault(operation="ListProjectEnvironments", status=403, message="not yours", times=1)
+    with (
+        pytest.warns(PartialWarning, match="The selection lacks environments"),
+        pytest.raises(Forbidden, match="not yours") as raised,
+    ):
+        ws["selected-*/staging"]  # It may be where nobody could look: to be told that there is none would be a lie.
+    assert raised.value.__notes__[0].startswith("Asked about selected-")
+    assert len(ws.errors()) == 1
+    assert len(ws["selected-*/*"]) == 3
+    assert len(ws.errors()) == 1, "of the last question that had any"
     for key in ("selected-1/production", ["selected-1/production", "selected-2/*"]):
         admin.plan_fault(operation="ListProjectEnvironments", status=403, message="not yours", times=0)
         with pytest.raises(Forbidden, match="not yours") as raised:

@@ -92,9 +92,8 @@ def test_a_failed_build_says_which_command_and_changes_nothing_live(site):
 
 
 def test_who_asks_for_what_has_just_been_deployed_waits_until_it_is_live(site):
-    deployment = site.deploy(echo(before="import time; time.sleep(1)"))
-    assert deployment.status == "deployed"
-    assert site.environment.status == "promoting"
+    id = site.begin(echo(before="import time; time.sleep(1)"))
+    eventually(lambda: site.client.deployments.get(site.project_id, id).status == "deployed", within_s=60)
     assert site.visit().json()["version"] == 1
     assert site.client.analytics.overall_requests(*site.target).server == 0
 
