@@ -46,7 +46,7 @@ ASKED = {
     "burn_rates": {"objective": 0.9},
     "incidents": {"threshold": 0.2, "quiet": "1m", "min_errors": 90},
     "change_points": {"significance": 0.3, "difference": 0.1, "min_requests": 200},
-    "compare": {"baseline": sample().head(4)},
+    "compare": {"baseline": sample().assign(timestamp=sample()["timestamp"] - pd.Timedelta("1D"))},
     "first_seen": {"since": "2m"},
     "movers": {"before": sample("TOP_HIT_PATHS").head(2)},
     "dora": {

@@ -20,13 +20,19 @@ INCIDENTS = metrics.incidents(OVER_TIME)
 COMMITS = schema.COMMITS.frame([{"commit": "a", "committed_at": NOON}])
 JOURNAL = schema.JOURNAL.frame([{"at": NOON, "run": "r", "kind": "rollback", "state": "done", "project": "shop"}])
 
+
+def days(over_time, number):
+    """Return traffic of other days."""
+    return over_time.assign(timestamp=over_time["timestamp"] + pd.Timedelta(days=number))
+
+
 # What each kind of frame may be given to: every function, and every place of it that takes a frame.
 ASKED = {
     "REQUESTS_OVER_TIME": {
         **{name: getattr(metrics, name) for name in ("error_rate", "rpm", "success_share", "summary")},
         **{name: getattr(metrics, name) for name in ("objectives", "burn_rates", "incidents", "change_points")},
-        "compare": lambda frame: metrics.compare(frame, OVER_TIME),
-        "compare, baseline": lambda frame: metrics.compare(OVER_TIME, frame),
+        "compare": lambda frame: metrics.compare(frame, days(OVER_TIME, -1)),
+        "compare, baseline": lambda frame: metrics.compare(days(OVER_TIME, 1), frame),
     },
     "TOP_HIT_PATHS": {
         "movers": lambda frame: metrics.movers(frame, schema.sample("TOP_HIT_PATHS")),
