@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pandas as pd
 
 from createos_nb import plans, schema
@@ -42,15 +44,19 @@ class Explanation(EnvironmentFrames):
         window = TimeRange.of(since, start=start, end=end, now=self.api.now())
         return self._asking.blame(self.analytics.requests_over_time(start=window.start, end=window.end))
 
-    def follow(
-        self,
-        *,
-        since: Since = "1m",  # noqa: ARG002 - as asked
-        keep: int = 100_000,  # noqa: ARG002 - as asked
-    ) -> pd.DataFrame:
+    def follow(self, *, since: Since = "1m", keep: int = 100_000) -> pd.DataFrame:
         """Return what the first look of `Selection.follow` would send; it goes on asking until its ``stop()``."""
+        _look(self.api.now(), since, keep)
         looks = {"GetProjectEnvironmentLogs": 1}
         return self.ask(schema.LOGS, lambda _client, _one: [], looks, unbounded=frozenset(looks), strict=False)
+
+
+def _look(present: datetime, since: Since, keep: int) -> tuple[int, int]:
+    """Return how many seconds to look back at first, and how many rows to keep."""
+    seconds = max(1, round((present - TimeRange.of(since, now=present).start).total_seconds()))
+    if seconds > LONGEST_S:
+        raise InvalidArgument(f"since={since!r} is refused: look back an hour at most, as with '1h'.")
+    return seconds, count("keep", keep)
 
 
 @offers_dir
@@ -131,11 +137,7 @@ class Selection(EnvironmentFrames):
         InvalidArgument
             ``since`` or ``keep`` is out of range.
         """
-        present = self.api.now()
-        seconds = max(1, round((present - TimeRange.of(since, now=present).start).total_seconds()))
-        if seconds > LONGEST_S:
-            raise InvalidArgument(f"since={since!r} is refused: look back an hour at most, as with '1h'.")
-        kept = count("keep", keep)
+        seconds, kept = _look(self.api.now(), since, keep)
         return follow(self.api, {one.names: one.ids for one in self._targets}, since_s=seconds, keep=kept)
 
     def plan_rollback(

@@ -143,6 +143,13 @@ def test_what_is_explained_of_following_is_a_look_at_each_environment_at_least(b
     ]
 
 
+@pytest.mark.parametrize("options", [{"since": "2h"}, {"since": "soon"}, {"keep": 0}], ids=str)
+def test_what_following_refuses_is_not_explained(both, options):
+    for asked in (both, both.explain()):
+        with pytest.raises(InvalidArgument):
+            asked.follow(**options)
+
+
 def test_a_blame_of_many_is_not_explained(both):
     with pytest.raises(InvalidArgument, match="Blame looks at one environment, and this selection has 2"):
         both.explain().blame()

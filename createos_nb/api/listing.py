@@ -87,8 +87,10 @@ class Listing(Sequence[Row], Generic[Row]):
 
     def _repr_html_(self) -> str:
         names, cells = self._table()
-        head = "".join(f"<th>{escape(name)}</th>" for name in names)
-        body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in cells)
+        # Jupyter puts cells to the right, where no log can be read.
+        style = " style='text-align:left;white-space:pre-wrap'" if self._log() else ""
+        head = "".join(f"<th{style}>{escape(name)}</th>" for name in names)
+        body = "".join(f"<tr>{''.join(f'<td{style}>{escape(cell)}</td>' for cell in row)}</tr>" for row in cells)
         caption = f"<caption>{escape(self._caption())}</caption>"
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 

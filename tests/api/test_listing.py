@@ -51,6 +51,8 @@ def test_of_a_log_the_end_is_shown_and_each_line_whole():
     assert [line.split()[3] for line in shown[2:]] == [str(number) for number in range(17, 27)]
     assert shown[-1].endswith("26 " * 49 + "26")
     assert "26 " * 49 in Listing(lines)._repr_html_()
+    assert "<td style='text-align:left;white-space:pre-wrap'>" in Listing(lines)._repr_html_()
+    assert "style" not in Listing([app(1)])._repr_html_()
 
 
 def test_no_name_becomes_markup_or_another_line_and_no_secret_is_shown():

@@ -156,6 +156,14 @@ def test_a_project_is_made_with_the_settings_that_another_was_read_with(type, re
     assert request.body["settings"] == wire(made, leave_out_none=True)
 
 
+def test_what_is_said_of_a_repository_is_sent_also_when_it_is_empty():
+    settings = VcsSettings(run_command="", ignore_branches=[])
+    request = Projects.create.request(
+        unique_name="shop", display_name="Shop", type="vcs", settings=settings, source=REPOSITORY
+    )
+    assert request.body["settings"].items() >= {"runCommand": "", "ignoreBranches": []}.items()
+
+
 def test_what_another_type_has_no_place_for_is_not_left_out_in_silence():
     settings = VcsSettings(port=80, run_command="./serve")
     with pytest.raises(InvalidArgument, match="a project of type 'image' takes ImageSettings"):

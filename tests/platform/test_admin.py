@@ -388,3 +388,7 @@ def test_a_project_that_cannot_be_read_is_left_out_of_a_pattern_and_said_so_and_
             ws[key]
         admin.forget_faults()
         assert raised.value.__notes__ == ["Asked about selected-1."]
+    # What all would meet is nobody's alone: the rest is not asked, and no part of it is taken for the selection.
+    admin.plan_fault(operation="ListProjectEnvironments", status=401, message="revoked", times=1)
+    with pytest.raises(Unauthorized, match="revoked"):
+        ws["selected-*/*"]

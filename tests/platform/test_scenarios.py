@@ -50,6 +50,7 @@ def of(**changes):
 
 
 def test_a_history_has_about_the_requests_it_says_and_more_at_noon(log):
+    write(log, [])
     write(log, [of(per_minute=10, failing=0.02)])
     day = log.overall_requests("e", MIDNIGHT, MIDNIGHT + DAY_S)
     assert day.total == pytest.approx(10 * 24 * 60, rel=0.05)

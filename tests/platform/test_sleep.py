@@ -354,6 +354,17 @@ async def test_of_many_that_requests_woke_the_one_not_used_for_longest_sleeps_ag
     assert here.platform.lifecycle.serving.environment_ids == (here.environment_ids[1],)
 
 
+@pytest.mark.anyio
+async def test_what_was_never_asleep_is_not_put_to_sleep_to_make_room(here, monkeypatch):
+    monkeypatch.setattr(module, "MAX_WOKEN", 1)
+    await here.deploy(environments_=("production", "staging"))
+    # As for a request that came while they were just going live.
+    for environment_id in here.environment_ids:
+        assert await here.platform.sleep._wake_for_request(environment_id) is None
+    assert not here.asleep
+    assert not here.platform.sleep._woken
+
+
 @pytest.mark.parametrize("idle_s", [0, -1, 0.5, float("nan"), float("inf")])
 def test_an_idle_time_that_cannot_be_is_refused(idle_s):
     with pytest.raises(InvalidArgument, match="Use at least 1 s"):
