@@ -55,6 +55,10 @@ def alive(pid):
         return False
 
 
+OURS = f"test-processes-{os.getpid()}"
+"""Another worker runs other tests with this file's supervisor, and neither may end what is the other's."""
+
+
 @pytest.fixture
 def logs(tmp_path):
     logs = RuntimeLogs(tmp_path / "logs")
@@ -64,7 +68,7 @@ def logs(tmp_path):
 
 @pytest.fixture
 async def supervisor(logs):
-    supervisor = Supervisor(logs, owner="test-processes")
+    supervisor = Supervisor(logs, owner=OURS)
     yield supervisor
     await supervisor.stop_all()
     assert supervisor.sweep() == 0, "a test left a process behind"
@@ -143,7 +147,7 @@ async def test_it_gets_its_variables_and_none_of_the_platforms(supervisor, artef
     assert environment["GREETING"] == "hello"
     assert environment["PASSWORD"] == "hunter2"
     assert environment["PORT"] == str(process.port)
-    assert environment[OWNER] == "test-processes"
+    assert environment[OWNER] == OURS
     assert not {*planted} & {*environment}
     assert "planted" not in environment.values()
     assert "hunter2" not in repr(process)
@@ -415,8 +419,8 @@ async def test_starts_and_stops_leave_no_zombies_descriptors_or_threads(supervis
 
 async def test_a_sweep_ends_what_a_killed_platform_left_and_nobody_elses(supervisor, tmp_path):
     nap = (sys.executable, "-c", "print(1, flush=True); import time; time.sleep(600)")
-    ours = subprocess.Popen(nap, env={OWNER: "test-processes"}, stdout=subprocess.PIPE, start_new_session=True)
-    foreign = subprocess.Popen(nap, env={OWNER: "test-processes-2"}, stdout=subprocess.PIPE)
+    ours = subprocess.Popen(nap, env={OWNER: OURS}, stdout=subprocess.PIPE, start_new_session=True)
+    foreign = subprocess.Popen(nap, env={OWNER: f"{OURS}-2"}, stdout=subprocess.PIPE)
     unmarked = subprocess.Popen(nap, stdout=subprocess.PIPE)
     try:
         for process in (ours, foreign, unmarked):
@@ -442,7 +446,7 @@ async def test_applications_die_with_a_killed_platform(tmp_path, artefact):
     from createos_nb.platform.runtimelogs import RuntimeLogs
 
     async def main():
-        supervisor = Supervisor(RuntimeLogs(pathlib.Path({str(tmp_path / "logs2")!r})), owner="test-processes")
+        supervisor = Supervisor(RuntimeLogs(pathlib.Path({str(tmp_path / "logs2")!r})), owner={OURS!r})
         artefact = Artefact.from_json({made.to_json()!r})
         process = await supervisor.start(
             artefact, environment_id="e", deployment_id="d", replica=0, variables={{}}, memory_mb=None
@@ -459,7 +463,7 @@ async def test_applications_die_with_a_killed_platform(tmp_path, artefact):
         parent.wait()
         assert application in psutil.wait_procs([application], timeout=5)[0]
         # The next platform's first act.
-        later = Cgroups("test-processes")
+        later = Cgroups(OURS)
         later.sweep()
         assert not any(path.exists() for path in later.bases)
     finally:

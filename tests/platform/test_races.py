@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from createos_nb.platform.children import Child, end_owned, environment
-from tests.platform.test_processes import ON_PORT, alive, artefact, logs, start, supervisor
+from tests.platform.test_processes import ON_PORT, OURS, alive, artefact, logs, start, supervisor
 
 pytestmark = [
     pytest.mark.anyio,
@@ -117,7 +117,7 @@ async def test_a_start_that_is_cancelled_at_any_moment_leaves_nothing(supervisor
         ]:
             await supervisor.stop(process, grace_s=0)
     assert supervisor.processes == ()
-    assert end_owned("test-processes") == 0
+    assert end_owned(OURS) == 0
     assert not [place for base in supervisor.cgroups.bases for place in base.glob("*/")]
     assert all(process.poll() is None for process in neighbours)
     with figures():
