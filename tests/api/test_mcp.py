@@ -492,9 +492,12 @@ def refusing(answer: bytes):
 
 
 def told(error: errors.CreateOSError) -> tuple[Any, ...]:
-    later = getattr(error, "retry_at", None)
+    """What an error tells, but for the time of day: of two errors the second comes later."""
+    message = str(error)
+    if later := getattr(error, "retry_at", None):
+        message = message.replace(f"{later:%H:%M:%S}", "<retry_at>")
     facts = {key: value for key, value in vars(error).items() if isinstance(value, str | int)}
-    return type(error), str(error), facts, later and later.replace(second=0, microsecond=0).hour
+    return type(error), message, facts, later is None
 
 
 @pytest.mark.parametrize("kind", REFUSALS)
