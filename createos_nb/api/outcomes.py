@@ -24,9 +24,9 @@ UNFINISHED = frozenset({"queue", "queued", "building", "deploying"})
 """States that lead to another one by themselves."""
 
 _NEXT = {
-    "build_error": "Read deployments.build_logs(…) for the reason.",
-    "crashing": "Read deployments.logs(…, since_seconds=3600): its process does not stay up.",
-    "sleeping": "It is built; wake it with deployments.wake(…).",
+    "build_error": "Read deployments.build_logs({ids}) for the reason.",
+    "crashing": "Read deployments.logs({ids}, since_seconds=3600): its process does not stay up.",
+    "sleeping": "It is built; wake it with deployments.wake({ids}).",
     "cancelled": "Deploy again if that was not meant.",
 }
 
@@ -37,6 +37,8 @@ class _Deployment(Protocol):
     @property
     def id(self) -> str: ...
     @property
+    def project_id(self) -> str: ...
+    @property
     def status(self) -> str: ...
 
 
@@ -45,5 +47,6 @@ def deployed(deployment: _Deployment) -> bool:
     outcome = {"failed": "error"}.get(deployment.status, deployment.status)
     if outcome == "deployed" or outcome in UNFINISHED or outcome not in STATUSES:
         return outcome == "deployed"
-    advice = _NEXT.get(outcome, "Read deployments.build_logs(…) and deployments.logs(…, since_seconds=3600).")
+    either = "Read deployments.build_logs({ids}) and deployments.logs({ids}, since_seconds=3600)."
+    advice = _NEXT.get(outcome, either).format(ids=f"{deployment.project_id!r}, {deployment.id!r}")
     raise WaitFailed(f"Deployment {deployment.id} ended as {outcome}. {advice}", outcome=outcome, last=deployment)

@@ -58,6 +58,10 @@ def test_each_bad_end_is_an_error_that_names_it(status):
     waited = Waited(lambda now: seen("building" if now < 60 else status))
     assert type(waited.error) is errors.WaitFailed
     assert (waited.error.outcome, waited.error.last.status) == (status, status)
+    # What it says to do next is a call that can be copied.
+    last = waited.error.last
+    copied = f"({last.project_id!r}, {last.id!r}" in str(waited.error)
+    assert copied is (status != "cancelled"), waited.error
 
 
 def test_a_build_of_nearly_fifteen_minutes_costs_at_most_35_reads():
