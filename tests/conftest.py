@@ -11,12 +11,17 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from createos_nb.api.client import Client
 from createos_nb.errors import WaitFailed
 
 OF_THE_TESTS = ("CREATEOS_NB_REQUIRE", "CREATEOS_NB_SOAK", "CREATEOS_NB_BENCHMARK")
 """Variables that say how tests are to be run, and nothing to what is tested."""
+
+# The same examples in each run, however slow the machine is just then.
+settings.register_profile("tests", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 @pytest.fixture
