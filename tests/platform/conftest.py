@@ -66,6 +66,11 @@ def eventually(what: Callable[[], Any], *, within_s: float = 20.0) -> Any:
     pytest.fail(f"It did not come true within {within_s:g} s.")
 
 
+def all_deleted(http: httpx.Client) -> None:
+    """Wait until what was deleted is listed no more: it is for a moment, by tests before this one."""
+    eventually(lambda: all(row["status"] != "deleting" for row in http.get("/v1/projects").json()["data"]["data"]))
+
+
 def visit(endpoint: str, path: str = "/") -> httpx.Response:
     """Ask an application through the gateway."""
     url, headers = reach(endpoint + path)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import socket
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -281,6 +282,19 @@ def node_on(version):
     return {"package.json": '{"name":"app","scripts":{"start":"node index.js"}}', "index.js": answer}
 
 
+@pytest.fixture
+def port_3000():
+    """Nobody has it any more: what is deleted ends a moment later, and a test before this one had it."""
+
+    def is_free():
+        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", 3000)):
+            return False
+        return True
+
+    eventually(is_free)
+
+
+@pytest.mark.usefixtures("port_3000")
 def test_the_quick_start_needs_no_environment_and_gives_way_to_what_comes_later(client, platform, require):
     """To the letter: upload, look, upload again, look; then an environment, and look there."""
     if shutil.which("node") is None:
@@ -316,6 +330,7 @@ def test_the_quick_start_needs_no_environment_and_gives_way_to_what_comes_later(
         client.projects.delete(project)
 
 
+@pytest.mark.usefixtures("port_3000")
 def test_what_wants_the_port_of_another_project_says_so(client, require):
     if shutil.which("node") is None:
         require("node", "node is not on PATH")
@@ -333,6 +348,7 @@ def test_what_wants_the_port_of_another_project_says_so(client, require):
             client.projects.delete(site.project_id)
 
 
+@pytest.mark.usefixtures("port_3000")
 def test_the_quick_start_is_served_and_deployed_again_though_it_ignores_port(client, require):
     if shutil.which("node") is None:
         require("node", "node is not on PATH")
