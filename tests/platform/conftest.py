@@ -56,6 +56,11 @@ def echo(version: int = 1, before: str = "") -> dict[str, str]:
     return {"main.py": f"VERSION = {version}\n{before}\n{ECHO}"}
 
 
+def held(file: Path) -> str:
+    """What keeps an application from starting while a file is there, for `echo`: however long a test takes."""
+    return f"import os, time\nwhile os.path.exists({str(file)!r}): time.sleep(0.02)"
+
+
 def eventually(what: Callable[[], Any], *, within_s: float = 20.0) -> Any:
     """Return the first true value of ``what``; fail when there is none in time."""
     deadline = time.monotonic() + within_s

@@ -15,7 +15,7 @@ from createos_nb.api.environments import EnvironmentSettings, Resources
 from createos_nb.api.projects import UploadSettings
 from createos_nb.errors import NotFound, Unprocessable
 from createos_nb.platform.applications import shop
-from tests.platform.conftest import echo, eventually, make_site, visit
+from tests.platform.conftest import echo, eventually, held, make_site, visit
 
 
 def zipped(files):
@@ -129,9 +129,10 @@ def test_what_an_application_prints_is_in_its_deployments_log(site):
     deployment = site.deploy(echo())
     site.live(deployment.id)
     assert "It listens" in site.client.deployments.logs(site.project_id, deployment.id)
+    site.client.projects.update_settings(site.project_id, build_command="sleep 600")
     other = site.begin(echo())
     assert site.client.deployments.logs(site.project_id, other) == "Listening for logs..."
-    site.client.deployments.wait(site.project_id, other, timeout_s=60)
+    site.client.deployments.cancel(site.project_id, other)
 
 
 # --- uploads that are refused -------------------------------------------------------------------------------
@@ -264,12 +265,15 @@ def test_a_sleeping_deployment_wakes_when_it_is_assigned(site):
     assert site.client.deployments.get(site.project_id, first.id).status == "deployed"
 
 
-def test_a_deployment_that_is_being_promoted_is_not_put_to_sleep(site):
-    first, second = (site.deploy(echo(version, before="import time; time.sleep(1)")) for version in (1, 2))
+def test_a_deployment_that_is_being_promoted_is_not_put_to_sleep(site, tmp_path):
+    hold = tmp_path / "hold"
+    first, second = (site.deploy(echo(version, before=held(hold))) for version in (1, 2))
     site.live(second.id)
+    hold.touch()
     site.client.environments.assign_deployment(*site.target, deployment_id=first.id)
     with pytest.raises(Unprocessable, match="going live on production"):
         site.client.deployments.delete(site.project_id, first.id)
+    hold.unlink()
     assert site.live(first.id).project_deployment_id == first.id
 
 

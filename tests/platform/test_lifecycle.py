@@ -7,7 +7,7 @@ import pytest
 
 from createos_nb.errors import NotFound, WaitFailed
 from createos_nb.platform import service
-from tests.platform.conftest import ECHO, applications, echo, eventually, gone, make_site, visit
+from tests.platform.conftest import ECHO, applications, echo, eventually, gone, held, make_site, visit
 
 SLOW_START = "import time; time.sleep(1.5)"
 FAMILY = """
@@ -56,12 +56,17 @@ def test_an_acknowledged_assignment_survives_a_crash(own):
 
 def test_of_assignments_in_a_row_the_last_one_survives_a_crash_in_the_middle(own):
     site = make_site(own.start(), "overtaken")
-    first, second, third = (site.deploy(echo(version, before=SLOW_START)) for version in (1, 2, 3))
+    hold = own.state.with_name("hold")
+    first, second, third = (
+        site.deploy(files) for files in (echo(1), echo(2, before=held(hold)), echo(3, before=held(hold)))
+    )
     site.live(third.id)
+    hold.touch()
     for deployment in (first, second, first, second):
         site.client.environments.assign_deployment(*site.target, deployment_id=deployment.id)
     eventually(lambda: site.environment.project_deployment_id == first.id)
     own.kill()
+    hold.unlink()
     site = own.again(site)
     assert site.live(second.id).project_deployment_id == second.id
 
@@ -192,11 +197,14 @@ def test_the_first_start_has_the_variables_of_the_environment_it_is_for(site):
 # --- changes that meet --------------------------------------------------------------------------------------
 
 
-def test_of_assignments_in_a_row_the_last_one_stays_and_no_other_is_started_in_vain(site):
-    first, second = (site.deploy(echo(version, before=SLOW_START)) for version in (1, 2))
+def test_of_assignments_in_a_row_the_last_one_stays_and_no_other_is_started_in_vain(site, tmp_path):
+    hold = tmp_path / "hold"
+    first, second = (site.deploy(echo(version, before=held(hold))) for version in (1, 2))
     site.live(second.id)
+    hold.touch()
     for deployment in (first, second, first, second):
         site.client.environments.assign_deployment(*site.target, deployment_id=deployment.id)
+    hold.unlink()
     assert site.live(second.id).project_deployment_id == second.id
     assert site.visit().json()["version"] == 2
     # Once by itself when it was new, once for the first assignment; the other one was overtaken.
