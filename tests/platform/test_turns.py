@@ -71,12 +71,17 @@ def recorded(tmp_path):
 
 
 @pytest.fixture
-async def port(application, recorded):
+def answer_within_s():
+    return 60.0
+
+
+@pytest.fixture
+async def port(application, recorded, answer_within_s):
     routes = Routes()
     async with await asyncio.start_server(application, "127.0.0.1", 0) as server:
         target = Upstream("127.0.0.1", server.sockets[0].getsockname()[1], "env", "dep", 0)
         routes.replace("env", [HOST], [target])
-        async with gateway(routes, recorded.recorder, answer_within_s=0.5) as port:
+        async with gateway(routes, recorded.recorder, answer_within_s=answer_within_s) as port:
             yield port
         application.go_on.set()
 
@@ -200,6 +205,7 @@ async def test_heads_that_are_too_large_are_refused_and_held_nowhere(port, appli
     assert application.seen == []
 
 
+@pytest.mark.parametrize("answer_within_s", [0.5])
 async def test_a_client_that_takes_its_time_for_a_head_or_a_body_holds_nothing(port, application, monkeypatch):
     monkeypatch.setattr(clients, "HEAD_WITHIN_S", 0.3)
     content = await said(port, b"GET / HTTP/1.1\r\nHost: ")
