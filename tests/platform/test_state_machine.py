@@ -63,15 +63,19 @@ class World:
         self.headers = {"X-Api-Key": address.api_key().reveal(), "Content-Type": "application/json"}
         port = int(address.api_url.rpartition(":")[2])
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self.asked_at = time.monotonic()
 
     def new_key(self) -> tuple[int, Any]:
         expiry = (datetime.now(UTC) + timedelta(days=1)).isoformat()
         return self.call("POST", "/v1/api-keys", {"name": f"key-{next(self.numbers)}", "expiryAt": expiry})
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        if time.monotonic() - self.asked_at > 2:  # The platform closes one that nobody uses for five seconds.
+            self.connection.close()
         self.connection.request(method, path, None if body is None else json.dumps(body), self.headers)
         answer = self.connection.getresponse()
         status, said = answer.status, json.loads(answer.read())
+        self.asked_at = time.monotonic()
         assert status < 500, said
         return status, said["data"]
 
