@@ -234,8 +234,10 @@ def test_the_answer_has_the_marks_and_the_budget_of_rest(post):
     assert int(answer.headers["x-ratelimit-remaining"]) > 0
 
 
-async def test_calls_of_tools_count_as_requests(tmp_path):
+async def test_calls_of_tools_count_as_requests(tmp_path, monkeypatch):
     platform = Platform(tmp_path)
+    now = platform.clock.time()
+    monkeypatch.setattr(platform.clock, "time", lambda: now)  # No new minute, with a budget of its own, begins.
     transport = httpx.ASGITransport(create_app(platform, limits=Limits(2)))
     headers = {"X-Api-Key": (tmp_path / "key").read_text().strip(), "Accept": "application/json, text/event-stream"}
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as http:
