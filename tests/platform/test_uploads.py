@@ -49,7 +49,10 @@ def database_of(state):
                 with suppress(FileNotFoundError):
                     shutil.copy(state / name, directory)
             with closing(sqlite3.connect(Path(directory) / "platform.sqlite")) as database:
-                if database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]:
+                whole = False
+                with suppress(sqlite3.DatabaseError):  # Some damage is told so.
+                    whole = database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+                if whole:
                     yield database
                     return
     pytest.fail("The database could not be copied.")
@@ -157,7 +160,7 @@ def test_a_client_that_goes_away_in_the_middle_of_an_upload_leaves_nothing(site,
             connection.endheaders()
             connection.send(body[:part])
     assert len(site.client.deployments.list(site.project_id)) == 1
-    assert leaked(state) == []
+    eventually(lambda: leaked(state) == [])  # What other tests' projects leave is being deleted.
     assert site.visit().json()["version"] == 1
     assert "Traceback" not in (state / "platform.log").read_text()[before:]
 
