@@ -83,7 +83,8 @@ def test_a_bad_deploy_is_there_to_be_rolled_back(local):
     assert set(ws.environments()["environment"]) == {"staging", "production"}
     production = ws["shop/production"]
     assert list(production.deployments()["version"]) == ["v3", "v2", "v1"]
-    assert production.analytics.summary(since="5m").iloc[0].error_rate > 0.02
+    # Since nearly as long as the third version has been live: of five minutes a random few may be fine.
+    assert production.analytics.summary(since="9m").iloc[0].error_rate > 0.02
     assert production.analytics.summary(since="24h").iloc[0].requests > 5_000
     errors = production.analytics.top_error_paths(since="9m")
     assert "/checkout" in set(errors["path"])
