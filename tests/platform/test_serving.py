@@ -68,7 +68,7 @@ async def routes(tmp_path):
 @pytest.fixture
 async def serving(tmp_path, routes):
     logs = RuntimeLogs(tmp_path / "logs")
-    supervisor = Supervisor(logs, owner="test-serving")
+    supervisor = Supervisor(logs, owner=f"test-serving-{os.getpid()}")
     serving = Serving(supervisor, routes, backoff_s=(0, 0, 0))
     yield serving
     await serving.close()

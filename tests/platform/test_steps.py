@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from contextlib import suppress
@@ -18,6 +19,8 @@ from tests.platform.test_builds import log, source
 
 pytestmark = pytest.mark.anyio
 __all__ = ["log", "source"]  # Fixtures of test_builds.
+
+OURS = f"test-steps-{os.getpid()}"
 
 # A grandchild, one in a session of its own, and one that nothing but a control group can tell whose it is.
 HIDES = """
@@ -54,12 +57,12 @@ def left(pids):
 
 @pytest.mark.parametrize("step", ["install_command", "build_command"])
 async def test_a_step_that_hangs_is_ended_at_its_deadline_with_all_it_started(source, log, step):
-    cgroups = Cgroups("test-steps")
+    cgroups = Cgroups(OURS)
     files = {"index.html": "", "package.json": "{}", "hides.py": f"CLEARS = {bool(cgroups.enforced)}\n{HIDES}"}
     made = source(files)
     settings = BuildSettings(runtime="static", **{step: f"{shlex.quote(sys.executable)} hides.py"})
     with pytest.raises(BuildFailed, match=r"took longer than .* See the last lines of its log"):
-        await build(made, settings, log, owner="test-steps", timeout_s=4, cgroups=cgroups)
+        await build(made, settings, log, owner=OURS, timeout_s=4, cgroups=cgroups)
     pids = [int(pid) for pid in (made / "pids").read_text().split()]
     assert len(pids) == 3 + bool(cgroups.enforced)
     assert left(pids) == []
@@ -84,7 +87,8 @@ async def test_a_step_that_asks_somebody_gets_no_answer_and_does_not_wait(source
 
 @pytest.mark.parametrize("stage", ["install", "build"])
 def test_a_build_that_is_called_off_leaves_its_log_and_nothing_else(site, platform, stage):
-    command = "echo it began; setsid sleep 613 & exec sleep 613"
+    nap = f"613.{os.getpid()}"  # nobody else's
+    command = f"echo it began; setsid sleep {nap} & exec sleep {nap}"
     site.client.projects.update_settings(site.project_id, runtime="static", **{f"{stage}_command": command})
     deployment_id = site.begin({"index.html": ""})
     eventually(lambda: "it began" in site.log(deployment_id).split("\n"))
@@ -93,7 +97,7 @@ def test_a_build_that_is_called_off_leaves_its_log_and_nothing_else(site, platfo
         running = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if process.cmdline() == ["sleep", "613"]:
+                if process.cmdline() == ["sleep", nap]:
                     running.append(process)
         return running
 
