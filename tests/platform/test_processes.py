@@ -99,7 +99,7 @@ async def start(supervisor, artefact, **changes):
 
 async def get(process):
     def fetch():
-        with urllib.request.urlopen(f"http://{process.host}:{process.port}/", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{process.host}:{process.port}/", timeout=30) as answer:
             return json.load(answer)
 
     return await asyncio.to_thread(fetch)
@@ -213,8 +213,10 @@ async def test_an_application_that_ends_at_once_fails_with_its_last_lines(superv
 
 async def test_an_application_that_never_listens_fails_and_is_ended(supervisor, artefact, tmp_path):
     source = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
-    with pytest.raises(StartFailed, match=r"within 1 s.*PORT"):
-        await start(supervisor, artefact(source), healthy_within_s=1)
+    # It has to begin within this, or there is nothing to be ended.
+    quick = (sys.executable, "-I", "-S", "main.py")
+    with pytest.raises(StartFailed, match=r"within 3 s.*PORT"):
+        await start(supervisor, artefact(source, command=quick), healthy_within_s=3)
     assert not alive(int((tmp_path / "pid").read_text()))
 
 
@@ -285,11 +287,12 @@ HOG = "hog = b'x' * 200_000_000"
 async def limiting(request, logs, tmp_path, require, monkeypatch):
     """A supervisor that keeps limits in each of the two ways."""
     root = {} if request.param == "cgroup" else {"root": tmp_path, "membership": tmp_path / "none"}
-    cgroups = Cgroups("test-limits", **root)
+    owner = f"{OURS}-limits"
+    cgroups = Cgroups(owner, **root)
     if request.param == "cgroup" and not {"memory", "cpu"} <= cgroups.enforced:
         require("cgroup", "no control group of this machine can be written to")
     monkeypatch.setattr(processes, "_USE_CHECK_S", 0.1)
-    supervisor = Supervisor(logs, owner="test-limits", cgroups=cgroups)
+    supervisor = Supervisor(logs, owner=owner, cgroups=cgroups)
     yield supervisor
     await supervisor.stop_all()
     assert supervisor.sweep() == 0, "a test left a process behind"
@@ -395,13 +398,14 @@ async def test_output_without_end_leaves_the_platform_responsive(supervisor, art
     threading.Thread(target=shout, daemon=True).start()
     """
     process = await start(supervisor, artefact(on_port(source)))
-    loop, slowest = asyncio.get_running_loop(), 0.0
+    loop, took = asyncio.get_running_loop(), []
     for _ in range(50):
         before = loop.time()
         await asyncio.sleep(0.001)
-        slowest = max(slowest, loop.time() - before)
+        took.append(loop.time() - before)
     await supervisor.stop(process)
-    assert slowest < 0.5
+    # The machine itself may pause now and then, which is not the output's fault.
+    assert sorted(took)[-3] < 0.5
     assert len(process.last_lines) == processes.LAST_LINES
 
 
@@ -410,11 +414,12 @@ async def test_starts_and_stops_leave_no_zombies_descriptors_or_threads(supervis
     await supervisor.stop(await start(supervisor, made))
     me = psutil.Process()
     before = me.num_fds(), threading.active_count()
+    zombies = {child for child in me.children() if child.status() == psutil.STATUS_ZOMBIE}  # of other tests
     for _ in range(20):  # C03
         await supervisor.stop(await start(supervisor, made))
     assert me.num_fds() <= before[0] + 2
     assert threading.active_count() <= before[1] + 2
-    assert not [child for child in me.children() if child.status() == psutil.STATUS_ZOMBIE]
+    assert not {child for child in me.children() if child.status() == psutil.STATUS_ZOMBIE} - zombies
 
 
 async def test_a_sweep_ends_what_a_killed_platform_left_and_nobody_elses(supervisor, tmp_path):
