@@ -27,13 +27,15 @@ from tests.platform.conftest import ECHO, echo, eventually, make_site, visit
 
 IDLE_S = 600
 APPLICATION = """
-import asyncio, os
+import asyncio, os, time
 from websockets.asyncio.server import serve
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
 if os.path.exists(os.environ.get("BROKEN_WHEN", "/nowhere")):
     raise SystemExit("broken on purpose")
+while os.path.exists(os.environ["STARTS"] + ".wait"):
+    time.sleep(0.01)
 with open(os.environ["STARTS"], "a") as starts:
     starts.write(f"{os.getpid()}\\n")
 
@@ -267,10 +269,15 @@ async def test_too_many_requests_for_one_that_wakes_are_refused_and_told_why(her
     await here.deploy()
     await here.call(deployments.delete)
     await until(lambda: here.asleep)
-    answers = await asyncio.gather(*(here.get() for _ in range(20)))
+    waits = here.starts.with_name("starts.wait")
+    waits.touch()
+    asking = [asyncio.create_task(here.get()) for _ in range(20)]
+    await until(lambda: sum(each.done() for each in asking) == 15)
+    waits.unlink()
+    answers = await asyncio.gather(*asking)
     refused = [text for status, text in answers if status == 503]
-    assert refused
-    assert sum(status == 200 for status, _ in answers) >= 5
+    assert len(refused) == 15
+    assert sum(status == 200 for status, _ in answers) == 5
     assert all("5 requests wait for it. Try again in a moment." in text for text in refused)
     assert len(here.started()) == 1
 
