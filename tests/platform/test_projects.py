@@ -162,7 +162,8 @@ def test_only_an_upload_project_takes_uploads(create, client):
 
 
 def test_quotas_count_what_there_is(create, client):
-    eventually(lambda: not client.projects.list(status="deleting"))  # Those of other tests count until they are gone.
+    # Those of other tests count until they are gone.
+    eventually(lambda: not client.projects.list(status="deleting"))
     before = client.account.quotas().projects
     create(uniqueName="counted")
     after = client.account.quotas().projects
