@@ -271,9 +271,10 @@ def test_every_frame_is_the_same_over_mcp(platform, ws, shop):
 
 
 def test_all_eight_answers_about_a_window_cost_two_requests_an_environment(both):
+    window = past()
     with counted(both.api) as sent:
         for name in ANALYTICS:
-            getattr(both.analytics, name)(**past())
+            getattr(both.analytics, name)(**window)
     assert sum(sent.values()) == 2 * len(both)
 
 
