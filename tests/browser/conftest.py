@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -55,6 +56,18 @@ def chromium(require) -> str:
     return found
 
 
+def free_port() -> int:
+    """A port that stays free until a server of its own process takes it, some seconds later.
+
+    Not one that the system chooses: any connection of any process may be given that again meanwhile.
+    """
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no port is free")
+
+
 class Lab:
     """A running JupyterLab, and the directory that it shows."""
 
@@ -79,9 +92,7 @@ def lab(chromium, platform, tmp_path):
     (settings / NEWS).write_text(
         json.dumps({"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True})
     )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     lab = Lab(root, port)
     log = tmp_path / "jupyterlab.log"
     with log.open("wb") as output:

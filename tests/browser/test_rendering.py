@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import nbformat
 import pytest
 
+from tests.browser.conftest import free_port
+
 pytestmark = pytest.mark.browser
 
 CHARTS = (
@@ -64,9 +66,7 @@ def test_jupyterlab_draws_every_chart_without_a_network(lab, cut_off):
 @contextmanager
 def voila(directory):
     """Voila, serving a notebook."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [
         sys.executable,
         "-m",
@@ -88,7 +88,7 @@ def voila(directory):
         yield f"http://127.0.0.1:{port}/"
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
 
 
 def test_voila_shows_every_chart_without_a_network(cut_off, tmp_path):
