@@ -43,7 +43,7 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), http.server.BaseH
 """
 
 
-def eventually(what, *, within_s=30.0):
+def eventually(what, *, within_s=120.0):
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         if value := what():
@@ -103,13 +103,16 @@ def test_a_second_call_returns_the_running_one_with_its_history(ws, shop, prod, 
     assert following() is not follower
 
 
-def test_stop_ends_the_loop_and_the_threads_within_a_second(following):
+def test_stop_ends_the_loop_and_the_threads_at_once(following, monkeypatch):
+    monkeypatch.setattr("createos_nb.follow.follower.pause_s", lambda **_: 600.0)
     follower = following()
-    eventually(lambda: follower.state()["looks"].iloc[0])
+    eventually(lambda: follower.state()["pause_s"].iloc[0] == 600)
     began = time.monotonic()
     follower.stop()
     assert list(follower) == []
-    assert time.monotonic() - began < 1
+    for thread in follower._threads:
+        thread.join(30)
+    assert time.monotonic() - began < 60, "not the 600 s of its pause"
     assert not follower.running
     assert not any(thread.is_alive() for thread in follower._threads)
     assert "It was stopped." in repr(follower)
@@ -160,7 +163,7 @@ def test_what_cannot_be_followed_is_refused(prod, options):
         prod.follow(**options)
 
 
-def test_an_interrupt_ends_the_loop_within_a_second(platform, shop, tmp_path):
+def test_an_interrupt_ends_the_loop_at_once(platform, shop, tmp_path):
     code = (
         "import sys, createos_nb as cos\n"
         f"ws = cos.connect({platform.api_url!r})\n"
@@ -175,10 +178,9 @@ def test_an_interrupt_ends_the_loop_within_a_second(platform, shop, tmp_path):
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=variables)
     try:
         assert child.stdout.readline() == "ready\n"
-        began = time.monotonic()
         child.send_signal(signal.SIGINT)
+        # Nothing else would end it: the application is silent.
         assert child.stdout.readline() == "interrupted True\n"
-        assert time.monotonic() - began < 1
     finally:
         child.kill()
         child.communicate()
@@ -212,14 +214,15 @@ def test_a_follower_that_has_to_wait_at_first_begins_where_it_was_begun(faulty, 
     with Client(site.client.settings.api_url, api_key=site.client.settings.credential.reveal()) as client:
         selected = Workspace(client)["site/production"]
         assert len(selected.targets()) == 1
-        text = eventually(lambda: site.client.environments.logs(*site.target, since_seconds=5))
+        eventually(lambda: site.client.environments.logs(*site.target, since_seconds=5))
         admin.plan_fault(operation="GetProjectEnvironmentLogs", times=1, **fault)
         follower = selected.follow(since="1s")
         try:
+            eventually(lambda: admin.faults() == [])
+            text = site.client.environments.logs(*site.target, since_seconds=60)  # when it had to begin to wait
             found = eventually(lambda: numbers(lines(follower.frame())))
             assert follower.state()["gaps"].sum() == 0
             assert found == list(range(found[0], found[-1] + 1))
             assert found[0] <= numbers(text.splitlines())[-1] + 1
-            assert admin.faults() == []
         finally:
             follower.stop()
