@@ -118,7 +118,8 @@ def test_what_is_no_selection_is_refused_with_an_example(ws, key):
         ws[key]
 
 
-def test_keys_complete_with_tab(ws, shop):
+def test_keys_complete_with_tab(ws, shop, monkeypatch):
+    monkeypatch.setattr("createos_nb.names.PATIENCE_S", 60.0)  # however slow the machine
     assert f"{shop.project}/production" in ws._ipython_key_completions_()
 
 
