@@ -56,13 +56,13 @@ def listening(answer=b"", wrap=lambda connection: connection):
 
 
 def blocking(url):
-    with Client(url, api_key=KEY, timeout_s=2) as client:
+    with Client(url, api_key=KEY, timeout_s=10) as client:
         return client.projects.delete("p")
 
 
 def awaiting(url):
     async def run():
-        async with AsyncClient(url, api_key=KEY, timeout_s=2) as client:
+        async with AsyncClient(url, api_key=KEY, timeout_s=10) as client:
             return await client.projects.delete("p")
 
     return asyncio.run(run())

@@ -131,13 +131,13 @@ def dripping_promises(write):
 
 
 def blocking(url):
-    with Client(url, api_key="skp_local_x", timeout_s=0.5) as client:
+    with Client(url, api_key="skp_local_x", timeout_s=1.5) as client:
         client.projects.delete("p")
 
 
 def awaiting(url):
     async def run():
-        async with AsyncClient(url, api_key="skp_local_x", timeout_s=0.5) as client:
+        async with AsyncClient(url, api_key="skp_local_x", timeout_s=1.5) as client:
             await client.projects.delete("p")
 
     asyncio.run(run())
@@ -150,7 +150,7 @@ def test_an_answer_that_drips_ends_with_the_calls_own_time(drips, delete):
         began = time.monotonic()
         with pytest.raises(errors.OutcomeUnknown, match="did not end"):
             delete(url)
-        assert time.monotonic() - began < 15, "not the 30 s of the answer"
+        assert time.monotonic() - began < 25, "not the 30 s of the answer"
 
 
 @pytest.mark.parametrize("delete", [blocking, awaiting])

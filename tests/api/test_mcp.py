@@ -755,8 +755,9 @@ async def test_a_stream_that_would_go_on_elsewhere_is_not_followed(fake, call):
 
 async def test_a_server_that_says_nothing_is_given_up_in_time(fake, call):
     fake.otherwise = fake.hang
+    # The session is opened within this time, too, and a slow machine needs some of it for that.
     with pytest.raises(errors.OutcomeUnknown, match=r"ReadTimeout|did not come whole in time"):
-        await call(fake.url, *UPLOAD, files=FILES, timeout_s=0.2)
+        await call(fake.url, *UPLOAD, files=FILES, timeout_s=2)
     fake.forget()
     fake.handshake = fake.hang
     with pytest.raises(errors.ConnectionFailed, match=r"ReadTimeout|did not come whole in time"):
@@ -770,7 +771,7 @@ async def test_an_answer_that_drips_is_given_up_in_time(fake, call, kind, drop):
     head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: 1000000\r\n\r\n".encode()
     fake.otherwise, fake.drops = (lambda _message: head), drop
     with pytest.raises(errors.OutcomeUnknown, match="did not come whole in time"):
-        await call(fake.url, *UPLOAD, files=FILES, timeout_s=0.5)
+        await call(fake.url, *UPLOAD, files=FILES, timeout_s=2)  # in which the session is opened, too
 
 
 async def test_a_broken_call_does_not_break_the_others(fake):
@@ -932,7 +933,7 @@ def test_an_interrupt_ends_the_call_and_the_next_one_works(fake):
         killer.start()
         with pytest.raises(KeyboardInterrupt):
             client.projects.list()
-        assert time.monotonic() - began[0] < 1
+        assert time.monotonic() - began[0] < 10, "not the 20 s of the silence"
         killer.join()
         assert list(client.projects.list()) == []
         assert connections(fake.url) == 1

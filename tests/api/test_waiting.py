@@ -248,7 +248,7 @@ def test_the_status_is_shown_where_somebody_watches_and_nowhere_else(monkeypatch
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("createos_nb.api.progress.watched", lambda: True)
     wait_for(["building", "done"], progress=True)
-    assert "The end, 00:00" in capsys.readouterr().err
+    assert "The end, 00:" in capsys.readouterr().err
     wait_for(["building", "done"], progress=False)
     assert capsys.readouterr().err == ""
 
