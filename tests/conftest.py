@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -156,6 +157,15 @@ class Shop:
         return deployment
 
 
+def delete(client: Client, project_id: str) -> None:
+    """Delete a project, and wait until it is gone: the platform answers first and does it then."""
+    client.projects.delete(project_id)
+    deadline = time.monotonic() + 60
+    while any(project.id == project_id for project in client.projects.list()):
+        assert time.monotonic() < deadline, "A deleted project stays."
+        time.sleep(0.01)
+
+
 @pytest.fixture
 def shop(client):
     """A fresh project under a name of its own, deleted afterwards; both environments promote by themselves."""
@@ -182,4 +192,4 @@ def shop(client):
         for environment in ("staging", "production")
     }
     yield Shop(client, name, project_id, environment_ids)
-    client.projects.delete(project_id)
+    delete(client, project_id)

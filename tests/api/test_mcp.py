@@ -35,6 +35,7 @@ from createos_nb.api.operation import OPERATIONS
 from createos_nb.api.secret import Secret
 from createos_nb.settings import resolve
 from tests.api.played import nouns
+from tests.conftest import delete
 
 KEY = "skp_canary_0123456789"
 MODERN = "2026-07-28"
@@ -249,7 +250,7 @@ def world(client):
         "domain_id": domain_id,
         "api_key_id": client.api_keys.list()[0].id,
     }
-    client.projects.delete(project_id)
+    delete(client, project_id)
 
 
 TOOLS = {name: declared for name, declared in OPERATIONS.items() if declared.tool is not None}

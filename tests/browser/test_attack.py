@@ -13,6 +13,7 @@ import pytest
 from createos_nb.api.environments import EnvironmentSettings, Resources
 from createos_nb.api.projects import UploadSettings
 from createos_nb.api.secret import Secret
+from tests.conftest import delete
 from tests.platform.conftest import Site
 
 pytestmark = pytest.mark.browser
@@ -144,6 +145,6 @@ def test_the_page_of_an_uploaded_application_gets_at_nothing(platform, client, p
         assert page.context.cookies(platform.api_url) == []
     finally:
         for site in (ours, other):
-            client.projects.delete(site.project_id)
+            delete(client, site.project_id)
     with figures():
         print(f"\nP05: {len(read)} attacks by a page in Chromium: stolen tokens 0, writes 0, answers read 0")

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from createos_nb.endpoints import reach
+from tests.conftest import delete
 
 pytestmark = pytest.mark.browser
 
@@ -53,7 +54,7 @@ def endpoints(client):
             is_auto_promote_enabled=True,
         )
     yield {item.unique_name: item.extra.endpoint for item in client.environments.list(project_id)}
-    client.projects.delete(project_id)
+    delete(client, project_id)
 
 
 def ask(url: str) -> httpx.Response:

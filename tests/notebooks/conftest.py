@@ -11,6 +11,7 @@ from createos_nb.api.environments import EnvironmentSettings, Resources
 from createos_nb.api.projects import UploadSettings
 from createos_nb.platform.applications import shop
 from createos_nb.traffic import Traffic
+from tests.conftest import delete
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def shop_id(client):
     address = client.environments.get(project_id, environment_id).extra.endpoint
     with Traffic(address, ["/", "/checkout"], per_second=40):
         yield project_id
-    client.projects.delete(project_id)
+    delete(client, project_id)
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from createos_nb.endpoints import reach
 from createos_nb.errors import NotFound, WaitFailed
 from createos_nb.platform import service
 from createos_nb.platform.options import Options
+from tests.conftest import delete
 
 ECHO = """
 import http.server, json, os, sys
@@ -148,7 +149,7 @@ def site(client, request):
     made = make_site(client, f"site-{abs(hash(request.node.nodeid)) % 10**12}")
     yield made
     with suppress(NotFound):
-        client.projects.delete(made.project_id)
+        delete(client, made.project_id)
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +159,7 @@ def puppet(client, platform):
 
     made = make_site(client, f"puppet-{secrets.token_hex(4)}")
     yield Puppet.on(made, platform.pid)
-    client.projects.delete(made.project_id)
+    delete(client, made.project_id)
 
 
 @pytest.fixture
