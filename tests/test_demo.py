@@ -32,7 +32,7 @@ def run(request, output):
     """One run of the demo, in order, on the same directory."""
     command = [sys.executable, "-c", "from createos_nb.cli import main; main()", "demo", "--no-browser"]
     return subprocess.run(
-        [*command, "--output", str(output)], capture_output=True, text=True, check=False, timeout=280
+        [*command, "--output", str(output)], capture_output=True, text=True, check=False, timeout=500
     )
 
 
