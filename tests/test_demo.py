@@ -49,7 +49,6 @@ def processes_about(directory):
     return found
 
 
-@pytest.mark.timeout(300)
 def test_the_rollback_ends_done_with_code_0(run):
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     assert "The demo: done" in run.stdout
