@@ -427,7 +427,8 @@ def test_a_window_ends_at_the_platforms_present(both, shop):
 # --- interrupting (SAFETY H15) --------------------------------------------------------------------------
 
 
-def test_an_interrupt_ends_a_fan_out_at_once_and_gives_its_places_back(platform):
+def test_an_interrupt_ends_a_fan_out_at_once_and_gives_its_places_back(platform, figures):
+    took = []
     with Client(platform.api_url, api_key=platform.api_key()) as client:
         budget = client._driver.budget
 
@@ -437,12 +438,13 @@ def test_an_interrupt_ends_a_fan_out_at_once_and_gives_its_places_back(platform)
 
         for pause_s in (0.05, 0.2, 0.4):
             before = budget.state()
-            began = time.monotonic()
             # Within, so that an interrupt that comes before the fan-out is none of the whole run.
             with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+                began = time.monotonic()
                 threading.Timer(pause_s, os.kill, (os.getpid(), signal.SIGINT)).start()
                 gather(client, range(100), slow)
-            assert time.monotonic() - began < 60, "not the 600 s of a place"
+            took.append(time.monotonic() - began - pause_s)
+            assert took[-1] < 60, "not the 600 s of a place"
             assert budget.state()["hour"] == before["hour"]
         deadline = time.monotonic() + 60
         # Those of a fan-out, by number: others of other tests may be there.
@@ -450,6 +452,8 @@ def test_an_interrupt_ends_a_fan_out_at_once_and_gives_its_places_back(platform)
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert len(gather(client, [1, 2], lambda paced, _one: paced.account.user())) == 2
+    with figures():
+        print(f"H15: a fan-out to 100 targets ended at most {max(took):.2f} s after its interrupt (asked: 1)")
 
 
 def test_what_was_given_up_sends_nothing_more(client):

@@ -14,7 +14,7 @@ import struct
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -50,10 +50,11 @@ def port_of(address):
 def raw(address, request, *, timeout=10.0):
     """Send bytes as they are and return the first status; 0 when the connection was only closed."""
     with closing(socket.create_connection(("127.0.0.1", port_of(address)), timeout=timeout)) as connection:
-        connection.sendall(request if isinstance(request, bytes) else request.encode("latin-1"))
         answer = b""
-        while b"\r\n" not in answer and (chunk := connection.recv(65536)):
-            answer += chunk
+        with suppress(ConnectionError):  # What is refused before it is read whole is closed by a reset.
+            connection.sendall(request if isinstance(request, bytes) else request.encode("latin-1"))
+            while b"\r\n" not in answer and (chunk := connection.recv(65536)):
+                answer += chunk
     return int(answer.split(b" ", 2)[1]) if answer else 0
 
 
