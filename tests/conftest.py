@@ -20,8 +20,13 @@ from createos_nb.errors import WaitFailed
 OF_THE_TESTS = ("CREATEOS_NB_REQUIRE", "CREATEOS_NB_SOAK", "CREATEOS_NB_BENCHMARK")
 """Variables that say how tests are to be run, and nothing to what is tested."""
 
-# The same examples in each run, however slow the machine is just then.
-settings.register_profile("tests", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same examples in each run, but new ones where a test may take its time; however slow the machine is just then.
+settings.register_profile(
+    "tests",
+    derandomize="CREATEOS_NB_SOAK" not in os.environ,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("tests")
 
 

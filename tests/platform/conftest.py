@@ -72,11 +72,6 @@ def eventually(what: Callable[[], Any], *, within_s: float = 20.0) -> Any:
     pytest.fail(f"It did not come true within {within_s:g} s.")
 
 
-def all_deleted(http: httpx.Client) -> None:
-    """Wait until what was deleted is listed no more: it is for a moment, by tests before this one."""
-    eventually(lambda: all(row["status"] != "deleting" for row in http.get("/v1/projects").json()["data"]["data"]))
-
-
 def visit(endpoint: str, path: str = "/") -> httpx.Response:
     """Ask an application through the gateway."""
     url, headers = reach(endpoint + path)
@@ -141,6 +136,12 @@ def make_site(client: Client, name: str, *, auto_promote: bool = True, **setting
         is_auto_promote_enabled=auto_promote,
     ).id
     return Site(client, project_id, environment_id)
+
+
+@pytest.fixture
+def all_deleted(client):
+    """What tests before this one deleted is listed and counted no more, as it is for a moment."""
+    eventually(lambda: not client.projects.list(status="deleting"))
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from createos_nb.platform.app import MAX_JSON_BYTES, create_app
 from createos_nb.platform.archives import MAX_ARCHIVE_BYTES
 from createos_nb.platform.budget import Limits
 from createos_nb.platform.platform import Platform
-from tests.platform.conftest import all_deleted
 
 JSON = {"Content-Type": "application/json"}
 PROJECT = {
@@ -211,8 +210,8 @@ def test_a_body_that_is_too_large_is_refused(http, site):
     assert http.put(path, content=chunks(MAX_ARCHIVE_BYTES + 2**20), headers=form).status_code == 413
 
 
+@pytest.mark.usefixtures("all_deleted")
 def test_what_is_refused_changes_nothing(http):
-    all_deleted(http)
     before = http.get("/v1/projects").json()
     for headers in ({"Origin": "https://attacker.example"}, {"Host": "attacker.example"}, {"X-Api-Key": "wrong"}):
         assert http.post("/v1/projects", json=PROJECT, headers=headers).status_code >= 400

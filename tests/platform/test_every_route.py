@@ -19,7 +19,8 @@ from createos_nb.api.operation import OPERATIONS
 from createos_nb.platform.app import create_app
 from createos_nb.platform.platform import Platform
 from createos_nb.platform.users import ADD
-from tests.platform.conftest import all_deleted
+
+pytestmark = pytest.mark.usefixtures("all_deleted")
 
 EVENTS = {"Accept": "text/event-stream"}
 UPGRADE = {
@@ -64,7 +65,6 @@ def http(platform):
 
 def what_is_there(http):
     """What must not have changed by what was refused."""
-    all_deleted(http)
     return [http.get(path).json() for path in ("/v1/projects", "/v1/apps", "/v1/api-keys", "/v1/users/me")]
 
 

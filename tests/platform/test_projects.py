@@ -161,9 +161,8 @@ def test_only_an_upload_project_takes_uploads(create, client):
         client.deployments.upload_zip(project_id, file=b"PK")
 
 
+@pytest.mark.usefixtures("all_deleted")
 def test_quotas_count_what_there_is(create, client):
-    # Those of other tests count until they are gone.
-    eventually(lambda: not client.projects.list(status="deleting"))
     before = client.account.quotas().projects
     create(uniqueName="counted")
     after = client.account.quotas().projects
